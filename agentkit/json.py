@@ -1,0 +1,108 @@
+"""JSON as the wire needs it: compact bytes out, strict values in.
+
+Nothing here repairs: what isn't JSON is a `JSONError`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TypeAlias
+
+JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSONObject: TypeAlias = "dict[str, JSON]"
+
+MAX_DEPTH = 200
+"""Nesting accepted by `decode_strict`; deeper text is refused instead of exhausting the stack."""
+
+
+class JSONError(ValueError):
+    """Text that isn't acceptable JSON; the message says what and where."""
+
+
+def encode(value: object) -> bytes:
+    """Return `value` as compact UTF-8 JSON, keys in their order.
+
+    Lone surrogates, which UTF-8 can't carry, are written as ``\\ud800`` escapes; NaN and infinities raise
+    `JSONError`.
+    """
+    try:
+        text = _encode_text(value)
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            return _encode_ascii(value).encode("ascii")
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise JSONError(f"not representable as JSON: {exc or type(exc).__name__}") from exc
+
+
+def decode(data: bytes | str) -> JSON:
+    """Parse one JSON document received from a server. For equal keys, the last one wins.
+
+    A byte order mark is skipped. Refused with `JSONError`: invalid UTF-8, NaN and infinities (also ``1e999``),
+    trailing text, nesting and integers beyond the interpreter's limits.
+    """
+    return _decode(data, _DECODER)
+
+
+def decode_strict(data: bytes | str) -> JSON:
+    """Parse like `decode`, and also refuse duplicate keys and nesting deeper than `MAX_DEPTH`."""
+    value = _decode(data, _STRICT_DECODER)
+    _check_depth(value)
+    return value
+
+
+def _decode(data: bytes | str, decoder: json.JSONDecoder) -> JSON:
+    try:
+        text = data.decode() if isinstance(data, bytes | bytearray) else data
+        value: JSON = decoder.decode(text.removeprefix("\ufeff"))
+    except RecursionError:
+        raise JSONError("nested too deeply") from None
+    except UnicodeDecodeError as exc:
+        raise JSONError(f"invalid UTF-8 at byte {exc.start}") from exc
+    except json.JSONDecodeError as exc:
+        raise JSONError(f"{exc.msg} at character {exc.pos}") from exc
+    except ValueError as exc:  # integers beyond sys.get_int_max_str_digits(), and the hooks below
+        raise JSONError(str(exc)) from exc
+    return value
+
+
+def _check_depth(value: JSON) -> None:
+    level: list[JSON] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
+        below: list[JSON] = []
+        for node in level:
+            if isinstance(node, dict):
+                below.extend(node.values())
+            elif isinstance(node, list):
+                below.extend(node)
+        level = below
+    raise JSONError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise JSONError(f"number out of range: {text[:40]}")
+    return number
+
+
+def _no_constant(name: str) -> float:
+    raise JSONError(f"{name} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, JSON]]) -> JSONObject:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise JSONError(f"duplicate key {twice[:80]!r}")
+    return result
+
+
+_encode_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_STRICT_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant, object_pairs_hook=_unique)

@@ -1,0 +1,1 @@
+"""Ready-made tools for agentkit agents; built on the public names of `agentkit` alone."""
