@@ -68,6 +68,10 @@ class TranscriptError(UsageError):
 class TransportError(AgentkitError):
     """No whole answer arrived: the connection failed, broke, or timed out."""
 
+    kind: str = "transient"
+    """How the retry policy takes it: `transient`, `stale` (a kept connection was closed), `unresolved` (the
+    host name), or `final`."""
+
 
 class StreamBroken(TransportError):
     """A stream ended, or contradicted itself, before its terminal event."""
@@ -104,6 +108,10 @@ class StatusError(AgentkitError):
         """Seconds the server asked to wait; None where it gave no usable hint."""
         self.body = body
         """The head of the body as text, at most 2,000 characters."""
+        self.should_retry: bool | None = None
+        """The server's `x-should-retry`, where it sent one."""
+        self.model_output: str | None = None
+        """What the model wrote where the server couldn't read it as a call (`adapter_mapping_failed`)."""
 
 
 class BadRequest(StatusError):

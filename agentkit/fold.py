@@ -1,0 +1,383 @@
+"""The fold of a stream's events into one response.
+
+Servers differ in nearly everything but the names of the events: some number them and some don't, some leave
+out `item_id`, `output_index`, the `*.done` events, or the items of the final response (protocol notes,
+section 7.4). So items are found by id, then by the one open item at their index, then as the last opened;
+and the most complete word on each wins: the final response, then `output_item.done`, then `*.done`, then deltas.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter, deque
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
+
+from agentkit import items, json
+from agentkit.errors import ProtocolError, StreamBroken
+from agentkit.events import Event, ReasoningDelta, RefusalDelta, TextDelta, UnknownEvent
+from agentkit.response import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agentkit.items import Item
+    from agentkit.json import JSON, JSONObject
+    from agentkit.sse import ServerEvent
+
+TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
+
+REMEMBERED = 64
+"""How many numbered events are remembered to recognise a repeat."""
+
+_NOTHING: tuple[Event, ...] = ()
+
+
+class StreamError(Exception):
+    """An `error` event: the server's own word that the stream failed. `body` is shaped as an HTTP error body."""
+
+    def __init__(self, body: JSONObject) -> None:
+        super().__init__(body)
+        self.body = body
+
+
+class _OpenItem:
+    """An item of the stream, as far as it has come."""
+
+    __slots__ = ("arguments", "base", "done", "index", "key", "parts", "shown", "whole")
+
+    def __init__(self, item: Item, key: str | None, index: object) -> None:
+        self.base = item
+        self.key = key
+        self.index = index
+        self.done = False
+        self.shown = False  # whether its text was given out as deltas
+        self.arguments: io.StringIO | None = None
+        self.whole: str | None = None  # the arguments as their `done` event gave them
+        self.parts: dict[_PartKey, _OpenPart] = {}
+
+    def part(self, kind: str, event: JSONObject) -> _OpenPart:
+        field, part_type = _PART_OF[kind]
+        index = event.get("summary_index" if field == "summary" else "content_index")
+        key = (field, index if isinstance(index, int) else 0)
+        if (part := self.parts.get(key)) is None:
+            part = self.parts[key] = _OpenPart({"type": part_type})
+        return part
+
+    def build(self, status: str) -> Item:
+        """Return the item from what came, for servers that never send it whole."""
+        if self.done:
+            return self.base
+        item = {**self.base, "status": status}
+        if item.get("type") == "function_call":
+            if self.whole is not None:
+                item["arguments"] = self.whole
+            elif self.arguments is not None:
+                item["arguments"] = self.arguments.getvalue()
+        for field in ("summary", "content"):
+            built = [part.build() for key, part in sorted(self.parts.items()) if key[0] == field]
+            if built:
+                item[field] = cast("list[JSON]", built)
+        return item
+
+
+class _OpenPart:
+    __slots__ = ("base", "text", "whole")
+
+    def __init__(self, base: JSONObject) -> None:
+        self.base = base
+        self.text: io.StringIO | None = None
+        self.whole: str | None = None
+
+    def add(self, delta: str) -> None:
+        if self.text is None:
+            self.text = io.StringIO()
+        self.text.write(delta)
+
+    def build(self) -> JSONObject:
+        field = "refusal" if self.base.get("type") == "refusal" else "text"
+        if self.whole is not None:
+            return {**self.base, field: self.whole}
+        return {**self.base, field: self.text.getvalue()} if self.text is not None else self.base
+
+
+_PartKey: TypeAlias = tuple[str, int]
+
+_PART_OF: dict[str, tuple[str, str]] = {
+    "output_text": ("content", "output_text"),
+    "refusal": ("content", "refusal"),
+    "reasoning_text": ("content", "reasoning_text"),
+    "reasoning": ("content", "reasoning_text"),
+    "reasoning_summary_text": ("summary", "summary_text"),
+}
+"""Event family to the field and the part type that it fills. `reasoning` is Open Responses' name for `reasoning_text`."""
+
+_DELTA_EVENTS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
+    "output_text": TextDelta,
+    "refusal": RefusalDelta,
+    "reasoning_text": ReasoningDelta,
+    "reasoning": ReasoningDelta,
+    "reasoning_summary_text": ReasoningDelta,
+}
+
+
+class ResponseFold:
+    """Takes the events of one stream, in order; `response` is set once the terminal event has come.
+
+    Raises `StreamBroken` where the stream contradicts itself, `StreamError` at an `error` event, and
+    `ProtocolError` for a terminal event that holds no response.
+    """
+
+    __slots__ = ("_gap", "_items", "_numbers", "_unnumbered", "mismatch", "response")
+
+    def __init__(self) -> None:
+        self._items: list[_OpenItem] = []
+        self._numbers: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
+        self._unnumbered = False
+        self._gap = False
+        self.response: Response | None = None
+        self.mismatch = False
+        """Whether the final response says something else than the events did; the final response holds."""
+
+    def feed(self, event: ServerEvent) -> tuple[Event, ...]:
+        """Take one event; return what a reader is to see of it."""
+        if self.response is not None or event.data.strip() == b"[DONE]":
+            return _NOTHING  # the terminal event alone decides; what follows it doesn't count
+        try:
+            data = json.decode(event.data)
+        except json.JSONError as exc:
+            raise StreamBroken(f"an event that isn't JSON ({exc}): {event.data[:200]!r}") from exc
+        if not isinstance(data, dict):
+            raise StreamBroken(f"an event that is no object: {event.data[:200]!r}")
+        kind = data.get("type")
+        if not isinstance(kind, str):
+            kind = "error" if "error" in data else event.name
+        if self._is_repeat(data, event.data):
+            return _NOTHING
+        if handler := self._HANDLERS.get(kind):
+            return handler(self, data)
+        family, _, verb = kind.removeprefix("response.").rpartition(".")
+        if family in _PART_OF and verb in ("delta", "done"):
+            return self._on_delta(family, data) if verb == "delta" else self._on_text_done(family, data)
+        if kind in _IGNORED:
+            return _NOTHING
+        return (UnknownEvent(kind, data),)
+
+    def _is_repeat(self, data: JSONObject, raw: bytes) -> bool:
+        """Check the numbering: a repeat is dropped, a gap is noted, anything else out of order breaks the stream."""
+        number = data.get("sequence_number")
+        if self._unnumbered or isinstance(number, bool) or not isinstance(number, int):
+            return False
+        if self._numbers:
+            last, _ = self._numbers[-1]
+            if number > last:
+                self._gap = self._gap or number > last + 1
+            elif (number, raw) in self._numbers:
+                return True
+            elif number == last == 0:
+                self._unnumbered = True  # a server that writes 0 on every event
+                return False
+            else:
+                raise StreamBroken(f"event {number} came after event {last}, with another content than before")
+        elif number > 1:
+            self._gap = True
+        self._numbers.append((number, raw))
+        return False
+
+    def _on_item_added(self, data: JSONObject) -> tuple[Event, ...]:
+        item = _object(data.get("item"), "output_item.added")
+        key = item.get("id")
+        self._items.append(_OpenItem(item, key if isinstance(key, str) and key else None, data.get("output_index")))
+        return _NOTHING
+
+    def _on_item_done(self, data: JSONObject) -> tuple[Event, ...]:
+        item = _object(data.get("item"), "output_item.done")
+        opened = self._find_done(item, data)
+        if opened is None:
+            self._items.append(opened := _OpenItem(item, _text(item.get("id")), data.get("output_index")))
+        unseen = () if opened.shown else deltas_of(item)
+        opened.base, opened.done, opened.shown = item, True, True
+        opened.parts.clear()
+        opened.arguments = None
+        return unseen
+
+    def _find_done(self, item: Item, data: JSONObject) -> _OpenItem | None:
+        """Return the opened item that `item` completes. Its id may be missing, or another than when it was added."""
+        key = item.get("id")
+        waiting = [opened for opened in self._items if not opened.done]
+        named = [opened for opened in waiting if opened.key is not None and opened.key == key]
+        alike = [opened for opened in waiting if opened.base.get("type") == item.get("type")]
+        placed = [opened for opened in alike if opened.index == data.get("output_index")]
+        found = named or placed or (alike if key is None or "output_index" not in data else [])
+        return found[0] if found else None
+
+    def _find(self, data: JSONObject, kind: str) -> _OpenItem:
+        """Return the item that an event speaks of."""
+        key = data.get("item_id")
+        if isinstance(key, str) and key:
+            for opened in reversed(self._items):
+                if opened.key == key:
+                    return opened
+        index = data.get("output_index")
+        waiting = [opened for opened in self._items if not opened.done and opened.base.get("type") == kind]
+        placed = [opened for opened in waiting if opened.index == index]
+        if len(placed) == 1 and index is not None:
+            return placed[0]
+        if waiting and not key and index is None:
+            return waiting[-1]
+        raise StreamBroken(f"an event for the {kind} {key!r} at output_index {index!r}, which was never opened")
+
+    def _on_delta(self, family: str, data: JSONObject) -> tuple[Event, ...]:
+        delta = data.get("delta")
+        if not isinstance(delta, str):
+            raise StreamBroken(f"a {family} delta that is no text: {repr(delta)[:100]}")
+        opened = self._find_or_open(data, "reasoning" if family.startswith("reasoning") else "message")
+        if not opened.done:
+            opened.part(family, data).add(delta)
+        if not delta:
+            return _NOTHING
+        opened.shown = True
+        return (_DELTA_EVENTS[family](delta, opened.key),)
+
+    def _on_text_done(self, family: str, data: JSONObject) -> tuple[Event, ...]:
+        text = data.get("refusal" if family == "refusal" else "text")
+        opened = self._find_or_open(data, "reasoning" if family.startswith("reasoning") else "message")
+        if opened.done or not isinstance(text, str):
+            return _NOTHING
+        part = opened.part(family, data)
+        unseen = part.text is None and text
+        part.whole = text
+        if not unseen:
+            return _NOTHING
+        opened.shown = True
+        return (_DELTA_EVENTS[family](text, opened.key),)
+
+    def _find_or_open(self, data: JSONObject, kind: str) -> _OpenItem:
+        """Text for an item that was never announced opens one: nothing can be mixed up by showing it."""
+        try:
+            return self._find(data, kind)
+        except StreamBroken:
+            key = _text(data.get("item_id"))
+            item: Item = {"type": kind, **({"id": key} if key else {})}
+            if kind == "message":
+                item["role"] = "assistant"
+            self._items.append(opened := _OpenItem(item, key, data.get("output_index")))
+            return opened
+
+    def _on_part(self, data: JSONObject) -> tuple[Event, ...]:
+        part = data.get("part")
+        if not isinstance(part, dict):
+            return _NOTHING
+        family = next((f for f, (_, kind) in _PART_OF.items() if kind == part.get("type")), None)
+        if family is None:
+            return _NOTHING
+        opened = self._find_or_open(data, "message" if family in ("output_text", "refusal") else "reasoning")
+        if not opened.done:
+            known = opened.part(family, data)
+            known.base = part
+        return _NOTHING
+
+    def _on_arguments_delta(self, data: JSONObject) -> tuple[Event, ...]:
+        delta = data.get("delta")
+        opened = self._find(data, "function_call")
+        if opened.done:
+            return _NOTHING
+        if not isinstance(delta, str):
+            raise StreamBroken(f"an arguments delta that is no text: {repr(delta)[:100]}")
+        if opened.arguments is None:
+            opened.arguments = io.StringIO()
+        opened.arguments.write(delta)
+        return _NOTHING
+
+    def _on_arguments_done(self, data: JSONObject) -> tuple[Event, ...]:
+        opened = self._find(data, "function_call")
+        if isinstance(data.get("arguments"), str) and not opened.done:
+            opened.whole = cast("str", data["arguments"])
+        return _NOTHING
+
+    def _on_error(self, data: JSONObject) -> tuple[Event, ...]:
+        nested = data.get("error")
+        flat: JSONObject = {k: v for k, v in data.items() if k in ("message", "code", "param")}
+        raise StreamError({"error": nested if nested else flat})
+
+    def _on_terminal(self, data: JSONObject) -> tuple[Event, ...]:
+        raw = data.get("response")
+        if not isinstance(raw, dict):
+            raise ProtocolError(f"a {data.get('type')} event without a response: {sorted(data)[:12]}")
+        raw = {**raw, "status": raw.get("status") or str(data.get("type")).removeprefix("response.")}
+        status = str(raw["status"])
+        unfinished = "incomplete" if status in ("incomplete", "failed") else "completed"
+        seen = [opened.build(unfinished) for opened in self._items]
+        final = raw.get("output")
+        if isinstance(final, list) and final and _holds_all(final, seen):
+            self.mismatch = bool(seen) and _texts(final) != _texts(seen)
+        elif self._gap and status == "completed":
+            raise StreamBroken("events are missing, and the final response doesn't carry the items")
+        else:
+            raw = {**raw, "output": cast("list[JSON]", seen)}
+        self.response = Response.parse(raw)
+        if any(opened.shown for opened in self._items):
+            return _NOTHING
+        return tuple(delta for item in self.response.output for delta in deltas_of(item))
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[ResponseFold, JSONObject], tuple[Event, ...]]]] = {
+        "response.output_item.added": _on_item_added,
+        "response.output_item.done": _on_item_done,
+        "response.content_part.added": _on_part,
+        "response.content_part.done": _on_part,
+        "response.reasoning_summary_part.added": _on_part,
+        "response.reasoning_summary_part.done": _on_part,
+        "response.function_call_arguments.delta": _on_arguments_delta,
+        "response.function_call_arguments.done": _on_arguments_done,
+        "error": _on_error,
+        **dict.fromkeys(TERMINAL, _on_terminal),
+    }
+
+
+_IGNORED = {
+    "response.created",
+    "response.in_progress",
+    "response.queued",
+    "response.output_text.annotation.added",
+    "keepalive",
+}
+
+
+def deltas_of(item: Item) -> tuple[Event, ...]:
+    """Return the deltas that an item would have come in, for one that came whole."""
+    key = _text(item.get("id"))
+    if item.get("type") == "message":
+        events: list[Event] = []
+        if text := items.message_text(item):
+            events.append(TextDelta(text, key))
+        if refusal := items.message_refusal(item):
+            events.append(RefusalDelta(refusal, key))
+        return tuple(events)
+    if item.get("type") == "reasoning" and (thoughts := items.reasoning_text(item)):
+        return (ReasoningDelta(thoughts, key),)
+    return _NOTHING
+
+
+def _holds_all(final: list[JSON], seen: list[Item]) -> bool:
+    """Tell whether a final output holds at least the items seen. By type, since ids may change on the way."""
+    if not all(isinstance(item, dict) for item in final):
+        return False
+    have = Counter(item.get("type") for item in cast("list[Item]", final))
+    return not Counter(item.get("type") for item in seen) - have
+
+
+def _texts(output: list[JSON] | list[Item]) -> list[object]:
+    return [
+        (item.get("type"), item.get("arguments") or items.message_text(item))
+        for item in cast("list[Item]", output)
+        if item.get("type") in ("message", "function_call")
+    ]
+
+
+def _object(value: object, place: str) -> JSONObject:
+    if not isinstance(value, dict):
+        raise StreamBroken(f"a response.{place} event without an item")
+    return value
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

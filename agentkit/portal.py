@@ -1,0 +1,143 @@
+"""The way from plain code into async code: one event loop on a background thread, shared by all `_sync` calls.
+
+It works where `asyncio.run` doesn't: inside a running loop (a notebook), from any thread, many at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from agentkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+
+T = TypeVar("T")
+
+CLEAN_UP_S = 5.0
+"""How long a run that was interrupted may take to put its transcript in order."""
+
+
+class _Portal:
+    """A thread that runs an event loop until the process ends."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run, name="agentkit-loop", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def stop(self) -> None:
+        """End what runs, and close the connections that live on the loop."""
+        with contextlib.suppress(RuntimeError):
+            asyncio.run_coroutine_threadsafe(self._wind_up(), self.loop)
+        self.thread.join(1.0)
+
+    async def _wind_up(self) -> None:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self.loop.shutdown_asyncgens()
+        self.loop.stop()
+
+
+_portal: _Portal | None = None
+_lock = threading.Lock()
+
+
+def _open_portal() -> _Portal:
+    global _portal  # noqa: PLW0603  (one loop for the process is the point)
+    with _lock:
+        if _portal is None:
+            _portal = _Portal()
+            atexit.register(_portal.stop)
+        if threading.current_thread() is _portal.thread:
+            raise UsageError(
+                "a _sync call inside async code that a _sync call runs: it would wait for itself. "
+                "Use the awaitable form there (await agent.run(...), async with agent.stream(...))."
+            )
+        return _portal
+
+
+def _forget_portal() -> None:
+    """In a forked child the thread is gone, and the lock may be held by nobody."""
+    global _portal, _lock  # noqa: PLW0603
+    if _portal is not None:
+        _orphans.append(_portal)  # its selector is shared with the parent: not even closing it is safe
+        atexit.unregister(_portal.stop)
+    _portal, _lock = None, threading.Lock()
+
+
+_orphans: list[_Portal] = []
+os.register_at_fork(after_in_child=_forget_portal)
+
+
+class _Job(Generic[T]):
+    """A coroutine on the background loop, and the thread that waits for it."""
+
+    __slots__ = ("error", "finished", "task", "value")
+
+    def __init__(self) -> None:
+        self.finished = threading.Event()
+        self.value: T | None = None
+        self.error: BaseException | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def begin(self, start: Callable[[], Awaitable[T]]) -> None:
+        self.task = asyncio.get_running_loop().create_task(self._run(start))
+
+    def cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+    async def _run(self, start: Callable[[], Awaitable[T]]) -> None:
+        try:
+            self.value = await start()
+        except BaseException as exc:  # noqa: BLE001  (raised in the waiting thread; here it would end the loop)
+            self.error = exc
+        finally:
+            self.finished.set()
+
+
+def run_blocking(start: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine on the background loop and return its result. The caller's contextvars hold in it.
+
+    An interrupt (Ctrl-C, a notebook's Stop) cancels the coroutine, waits for its clean-up, and is raised
+    again, with the transcript that the run had come to.
+    """
+    loop = _open_portal().loop
+    job: _Job[T] = _Job()
+    loop.call_soon_threadsafe(job.begin, start)
+    try:
+        job.finished.wait()
+    except BaseException as interrupt:
+        loop.call_soon_threadsafe(job.cancel)
+        job.finished.wait(CLEAN_UP_S)
+        if (transcript := getattr(job.error, "transcript", None)) is not None:
+            interrupt.transcript = transcript  # type: ignore[attr-defined]
+        raise
+    if job.error is not None:
+        raise job.error
+    return cast("T", job.value)
+
+
+def iterate_blocking(start: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
+    """Yield what an async generator yields, driving it on the background loop, one step for each item."""
+    generator = start()
+    try:
+        while True:
+            try:
+                yield run_blocking(generator.__anext__)
+            except StopAsyncIteration:
+                return
+    finally:
+        run_blocking(generator.aclose)

@@ -1,0 +1,193 @@
+"""When a failed request is sent again, and after how long. tenacity decides; nothing here sleeps by itself.
+
+What kind of failure it was comes first, since kinds differ in how often it makes sense to try:
+
+| failure | tries after the first |
+|---|---|
+| connection refused, reset, cut, timed out; 408, 409, 425, 429, 5xx; failed in-band by the server | the policy's |
+| a kept connection that the server had closed | one at once, which doesn't count |
+| the host name doesn't resolve | one |
+| the server broke the protocol | one |
+| `adapter_mapping_failed`: the model wrote a call that the server couldn't read | two |
+| certificate, other 4xx, 501, 505, spent quota, a wait longer than `max_hint_s` | none |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random as _random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agentkit.errors import (
+    AgentkitError,
+    ProtocolError,
+    ResponseFailed,
+    StatusError,
+    TransportError,
+    UsageError,
+)
+from agentkit.status import RATE_CODES, SERVER_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import tenacity
+
+    from agentkit.profile import Profile
+
+RETRIED_STATUS = {408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
+RESAMPLES = 2
+
+_log = logging.getLogger("agentkit")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One HTTP request that failed, for `error.attempts`."""
+
+    number: int
+    """From 1."""
+    error: AgentkitError
+    """Why it failed."""
+    duration_s: float
+    """Seconds from sending to failing."""
+    wait_s: float | None
+    """Seconds waited afterwards; None for the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how patiently a client tries again.
+
+    Waits are drawn evenly between 0 and `base_s * 2**n`, at most `cap_s` ("full jitter"); a server's own hint
+    goes before, with up to a tenth added. A hint above `max_hint_s` isn't waited for: the error tells it.
+    """
+
+    attempts: int = 4
+    """Requests in all, the first included."""
+    base_s: float = 0.5
+    """Upper end of the first wait."""
+    cap_s: float = 30.0
+    """Longest wait that the client chooses by itself."""
+    max_hint_s: float = 60.0
+    """Longest wait that a server can ask for."""
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    """How to wait."""
+    random: Callable[[], float] = _random.random
+    """Numbers from 0 to 1."""
+    clock: Callable[[], float] = time.monotonic
+    """Seconds, for durations."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
+            raise UsageError(f"attempts={self.attempts!r}; allowed is a whole number from 1 (1: no retries).")
+        for name in ("base_s", "cap_s", "max_hint_s"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name}={getattr(self, name)!r}; allowed are seconds, not negative.")
+
+    @classmethod
+    def none(cls) -> RetryPolicy:
+        """Return a policy that never tries again."""
+        return cls(attempts=1)
+
+
+class Attempts:
+    """The failed attempts of one request, and the decision after each of them."""
+
+    __slots__ = ("_kinds", "_policy", "_profile", "_refreshable", "_retrying", "_state", "failed")
+
+    def __init__(self, policy: RetryPolicy, profile: Profile, *, refreshable_key: bool = False) -> None:
+        import tenacity  # 9 ms, needed only once something has failed
+
+        self.failed: list[Attempt] = []
+        self._policy = policy
+        self._profile = profile
+        self._refreshable = refreshable_key
+        self._kinds: dict[str, int] = {}
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(self._may_retry),
+            stop=self._is_spent,
+            wait=self._wait,
+            reraise=True,
+        )
+        self._retrying.begin()
+        self._state = tenacity.RetryCallState(self._retrying, None, (), {})
+
+    def next_wait(self, error: AgentkitError, duration_s: float) -> float | None:
+        """Record a failure; return the seconds to wait before the next attempt, or None to give up."""
+        import tenacity
+
+        kind = failure_kind(error, self._profile)
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        self._state.set_exception((type(error), error, error.__traceback__))
+        wait: float | None = None
+        try:
+            step = self._retrying.iter(self._state)
+            if isinstance(step, tenacity.DoSleep):
+                wait = float(step)
+                self._state.prepare_for_next_attempt()
+        except AgentkitError:
+            pass  # tenacity raises the last error again once the policy says no; the caller does that
+        self.failed.append(Attempt(len(self.failed) + 1, error, duration_s, wait))
+        if wait is not None:
+            level = logging.WARNING if wait > 1 else logging.INFO
+            _log.log(level, "attempt %d failed, next in %.2f s: %s", len(self.failed), wait, error)
+        return wait
+
+    def _may_retry(self, error: BaseException) -> bool:
+        if not isinstance(error, AgentkitError):
+            return False
+        kind = failure_kind(error, self._profile)
+        if kind == "unauthorized":
+            return self._refreshable and self._kinds[kind] <= 1
+        hint = getattr(error, "retry_after_s", None)
+        return kind != "final" and (hint is None or hint <= self._policy.max_hint_s)
+
+    def _is_spent(self, state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        kind = failure_kind(error, self._profile) if isinstance(error, AgentkitError) else "final"
+        free = self._kinds.get("stale", 0)
+        allowed = {"stale": 1, "unresolved": 1, "protocol": 1, "unreadable_call": RESAMPLES}.get(kind)
+        if allowed is not None and self._kinds[kind] > allowed:
+            return True
+        return kind != "stale" and len(self.failed) + 1 - free >= self._policy.attempts
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        policy = self._policy
+        if error is None or (isinstance(error, AgentkitError) and failure_kind(error, self._profile) == "stale"):
+            return 0.0
+        hint = getattr(error, "retry_after_s", None)
+        if hint is not None:
+            return float(hint) * (1 + 0.1 * policy.random())
+        longest: float = min(policy.cap_s, policy.base_s * 2 ** min(len(self.failed), 32))
+        return policy.random() * longest
+
+
+def failure_kind(error: AgentkitError, profile: Profile) -> str:
+    """Return which row of the table above a failure belongs to."""
+    if isinstance(error, TransportError):
+        return error.kind
+    if isinstance(error, StatusError):
+        return _status_kind(error, profile)
+    if isinstance(error, ResponseFailed):
+        code = error.code
+        return "transient" if code not in profile.final_codes and code in SERVER_CODES | RATE_CODES else "final"
+    return "protocol" if isinstance(error, ProtocolError) else "final"
+
+
+def _status_kind(error: StatusError, profile: Profile) -> str:
+    if error.should_retry is not None:
+        return "transient" if error.should_retry else "final"
+    if error.code in profile.final_codes:
+        return "final"
+    if error.code == "adapter_mapping_failed":
+        return "unreadable_call"
+    if error.status == 401:
+        return "unauthorized"
+    if error.status in RETRIED_STATUS or (error.status in (200, 400) and error.code in SERVER_CODES | RATE_CODES):
+        return "transient"
+    return "final"

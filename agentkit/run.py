@@ -1,0 +1,562 @@
+"""The driver: one loop around `next_action`, for plain and streamed runs, sync and async.
+
+A run is an async generator of events. `run` drains it, `stream` shows it, the sync forms step it on the
+background loop. Whatever ends it, the transcript is in order first: every call that was started has an output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import inspect
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from agentkit.errors import LimitReached, OutputInvalid, ProtocolError, UsageError
+from agentkit.events import Event, OutputRejected, ResponseFinished, TextDelta
+from agentkit.execute import Execution, ToolCall
+from agentkit.items import user_message
+from agentkit.request import RequestTemplate
+from agentkit.response import Response, Usage
+from agentkit.step import AskModel, Finish, RunCalls, Stop, next_action
+from agentkit.transcript import InputEntry, InputView, ResponseEntry, Transcript, encode_items
+from agentkit.watchdog import Watchdog
+from agentkit.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import TypeAlias
+
+    from agentkit.client import Client
+    from agentkit.items import FunctionCall, Item
+    from agentkit.json import JSONObject
+    from agentkit.limits import Limits
+    from agentkit.settings import Settings
+    from agentkit.tools import Tool
+    from agentkit.transcript import Entry
+
+    Observer: TypeAlias = Callable[[Entry], Awaitable[None] | None]
+
+T = TypeVar("T")
+
+MAX_DEPTH = 16
+"""How deep runs may nest: a tool that runs an agent whose tool runs an agent ..."""
+REPEATS = 20
+"""How many times in a row the same call is made before a warning."""
+
+_log = logging.getLogger("agentkit")
+
+
+@dataclass(frozen=True)
+class Result(Generic[T]):
+    """A finished run."""
+
+    output: T
+    """The answer, as `output_type` has it."""
+    text: str
+    """The answer as the model wrote it."""
+    transcript: Transcript
+    """The whole conversation, to continue from."""
+    usage: Usage
+    """Tokens of this run, runs nested in its tools included."""
+    turns: int
+    """Responses of this run."""
+    tool_calls: list[ToolCall]
+    """The calls of this run, in order."""
+    response: Response | None
+    """The last response; None where the transcript already held the answer."""
+    _start: int = field(default=0, repr=False)
+
+    @property
+    def new_items(self) -> list[Item]:
+        """The items that this run added, the prompt included."""
+        return [item for entry in self.transcript.entries[self._start :] for item in entry.items]
+
+
+class Meter:
+    """What a run has used, counted for the runs around it too, so that limits hold over nested runs."""
+
+    __slots__ = ("depth", "parent", "usage")
+
+    def __init__(self) -> None:
+        self.parent = ACTIVE.get()
+        self.depth: int = self.parent.depth + 1 if self.parent else 0
+        self.usage = Usage()
+        if self.depth >= MAX_DEPTH:
+            raise UsageError(f"runs nested {self.depth} deep; allowed are {MAX_DEPTH}. Does a tool run its own agent?")
+
+    def add(self, usage: Usage) -> None:
+        """Count the usage of one response."""
+        meter: Meter | None = self
+        while meter is not None:
+            meter.usage += usage
+            meter = meter.parent
+
+
+ACTIVE: contextvars.ContextVar[Meter | None] = contextvars.ContextVar("agentkit_meter", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answering(Generic[T]):
+    """How a run asks for its output and reads it."""
+
+    text_format: JSONObject | None
+    """What `text.format` holds."""
+    parse: Callable[[str], T]
+    """Reads the answer's text; raises ValueError with a message for the model."""
+    retries: int
+    """How many answers may be rejected."""
+    hint: str = ""
+    """What the model is told after a rejection, besides the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan(Generic[T]):
+    """All that a run is made of."""
+
+    model: str
+    instructions: str | None
+    new_items: list[Item]
+    transcript: Transcript
+    tools: Mapping[str, Tool[..., object]]
+    deps: object
+    find_client: Callable[[], Client]
+    settings: Settings
+    limits: Limits
+    observers: Sequence[Observer]
+    answering: Answering[T]
+    stream: bool
+
+
+class Run(Generic[T]):
+    """A run seen from inside: iterate for its events.
+
+        async with agent.stream("...") as run:
+            async for event in run: ...
+        run.result
+
+    Leaving the block, or `break`, ends the run; its `transcript` is then in order, and can be continued.
+    """
+
+    def __init__(self, plan: RunPlan[T]) -> None:
+        self._plan = plan
+        self._transcript = plan.transcript
+        self._start = len(plan.transcript.entries)
+        self._result: Result[T] | None = None
+        self._events: AsyncGenerator[Event] | None = None
+        self._stepper: asyncio.Task[object] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._halted: str | None = None
+        self._id = uuid.uuid4().hex[:12]
+        self._turns = 0
+        self._response: Response | None = None
+        self._tool_calls: list[ToolCall] = []
+        self._rejected = 0
+        self._repeats: tuple[object, int] = (None, 0)
+        self._forcing = plan.settings.forces_call
+        self._asked_again = False
+        self._usage_warned = False
+        self._workers: Workers | None = None
+        self._watchdog: Watchdog | None = None
+
+    @property
+    def transcript(self) -> Transcript:
+        """The conversation so far."""
+        return self._transcript
+
+    @property
+    def result(self) -> Result[T]:
+        """The result, once the run has finished. Raises `UsageError` before, and for a run that was ended."""
+        if self._result is None:
+            raise UsageError("the run has no result: it hasn't finished. Iterate it to its end; see run.transcript.")
+        return self._result
+
+    def cancel(self) -> None:
+        """End the run, from any thread: iteration stops, the transcript is put in order."""
+        if self._loop is None:
+            self._halted = "cancelled"
+        else:
+            self._loop.call_soon_threadsafe(self._halt, "cancelled")
+
+    async def text_deltas(self) -> AsyncIterator[str]:
+        """Yield the text as it comes. What a broken stream had brought is not taken back: see `AttemptDiscarded`."""
+        async for event in self:
+            if isinstance(event, TextDelta):
+                yield event.text
+
+    def __aiter__(self) -> Run[T]:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._events is None:
+            self._begin()
+        events = cast("AsyncGenerator[Event]", self._events)
+        if self._halted is not None:
+            await events.aclose()
+            self._raise_halted()
+        if self._stepper is not None:
+            raise UsageError("this run is being iterated by two tasks at once. Give each its own run.")
+        self._stepper = asyncio.current_task()
+        try:
+            return await anext(events)
+        except StopAsyncIteration:
+            raise
+        except asyncio.CancelledError as exc:
+            if self._halted is None or cast("asyncio.Task[object]", self._stepper).uncancel() > 0:
+                self._attach(exc)
+                raise
+        except BaseException as exc:
+            self._attach(exc)
+            raise
+        finally:
+            self._stepper = None
+        return self._raise_halted()
+
+    async def aclose(self) -> None:
+        """End the run."""
+        if self._events is not None:
+            await self._events.aclose()
+
+    async def __aenter__(self) -> Run[T]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+        if exc is not None:
+            self._attach(exc)
+
+    def _attach(self, exc: BaseException) -> None:
+        """Put the transcript on an error that leaves the run, whoever's error it is."""
+        if getattr(exc, "transcript", None) is None:
+            with contextlib.suppress(AttributeError):
+                exc.transcript = self._transcript  # type: ignore[attr-defined]
+
+    def _begin(self) -> None:
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise UsageError(
+                "agentkit's async form runs on asyncio, and no asyncio loop runs here. From another async "
+                "framework, call run_sync in a thread."
+            ) from None
+        self._meter = Meter()
+        self._events = self._drive()
+        if self._plan.limits.seconds is not None:
+            self._timer = self._loop.call_later(self._plan.limits.seconds, self._halt, "seconds")
+
+    def _halt(self, why: str) -> None:
+        if self._result is None and self._halted is None:
+            self._halted = why
+            if self._stepper is not None:
+                self._stepper.cancel()
+
+    def _raise_halted(self) -> Event:
+        if self._halted == "seconds":
+            error = self._limit_reached(f"seconds: {self._plan.limits.seconds:g} have passed")
+            self._attach(error)
+            raise error
+        raise StopAsyncIteration
+
+    async def _drive(self) -> AsyncGenerator[Event]:
+        try:
+            await self._take_input()
+            going_on = not self._plan.new_items
+            while True:
+                action = next_action(self._transcript)
+                if going_on and isinstance(action, Stop):
+                    action = AskModel()  # continuing after a refusal, a failure or a cut asks again
+                going_on = False
+                match action:
+                    case AskModel():
+                        steps = self._ask()
+                    case RunCalls(calls):
+                        steps = self._execute(calls)
+                    case Finish(text):
+                        steps = self._finish(text)
+                    case Stop(error):
+                        raise error
+                async with contextlib.aclosing(steps):
+                    async for event in steps:
+                        yield event
+                if self._result is not None:
+                    return
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._workers is not None:
+                self._workers.close()
+            if self._watchdog is not None:
+                self._watchdog.close()
+
+    async def _take_input(self) -> None:
+        """Append what the caller gave, entry by entry."""
+        if not self._plan.new_items:
+            if not self._transcript.entries:
+                raise UsageError("neither an input nor a transcript: there is nothing to ask. Give one of them.")
+            return
+        extended = self._transcript.extend(self._plan.new_items, instructions=self._plan.instructions)
+        _check_parts(self._plan.new_items, self._client)
+        for entry in extended.entries[len(self._transcript.entries) :]:
+            await self._append(entry)
+
+    async def _append(self, entry: Entry) -> None:
+        """Add an entry, and show it to the observers before anything else happens."""
+        self._transcript = self._transcript.append(entry)
+        for observer in self._plan.observers:
+            seen = observer(entry)
+            if inspect.isawaitable(seen):
+                await seen
+
+    @functools.cached_property
+    def _client(self) -> Client:
+        return self._plan.find_client()
+
+    @functools.cached_property
+    def _template(self) -> RequestTemplate:
+        plan = self._plan
+        instructions = self._transcript.instructions
+        return RequestTemplate(
+            model=plan.model,
+            instructions=plan.instructions if instructions is None else instructions,
+            tools=[tool.definition for tool in plan.tools.values()],
+            settings=plan.settings,
+            text_format=plan.answering.text_format,
+            stream=plan.stream,
+            profile=self._client.profile,
+        )
+
+    @functools.cached_property
+    def _input(self) -> _Input:
+        return _Input(
+            InputView(self._client.reasoning, needs_encrypted_reasoning=self._client.profile.encrypted_reasoning)
+        )
+
+    async def _ask(self) -> AsyncGenerator[Event]:
+        """Send the conversation, and append what comes back."""
+        limits = self._plan.limits
+        if limits.turns is not None and self._turns >= limits.turns:
+            raise self._limit_reached(f"turns: {self._turns} made, {limits.turns} allowed")
+        if (exceeded := limits.exceeded_by(self._meter.usage)) is not None:
+            raise self._limit_reached(exceeded)
+        request = self._template.request(self._input.chunks(self._transcript), forced=self._forcing)
+        response: Response | None = None
+        async with contextlib.aclosing(self._client.exchange(request)) as events:
+            async for event in events:
+                if isinstance(event, Response):
+                    response = event
+                    break
+                yield event
+        if response is None:
+            raise ProtocolError("the exchange ended without a response")
+        self._turns += 1
+        self._response = response
+        self._meter.add(response.usage)
+        self._warn_of_unreported(response.usage)
+        await self._append(ResponseEntry.of(response))
+        self._forcing = self._forcing and not response.calls
+        yield ResponseFinished(response, self._turns)
+
+    def _warn_of_unreported(self, usage: Usage) -> None:
+        if usage.unreported and self._plan.limits.need_usage and not self._usage_warned:
+            self._usage_warned = True
+            _log.warning("the server reports no usage: the limits on tokens and cost go unchecked")
+
+    async def _execute(self, calls: tuple[FunctionCall, ...]) -> AsyncGenerator[Event]:
+        """Run the calls, and append their outputs whatever happens, unless none was started."""
+        limits = self._plan.limits
+        if limits.tool_calls is not None and len(self._tool_calls) + len(calls) > limits.tool_calls:
+            made = len(self._tool_calls)
+            raise self._limit_reached(f"tool_calls: {made} made, {len(calls)} more asked, {limits.tool_calls} allowed")
+        self._count_repeats(calls)
+        execution = Execution(
+            calls,
+            self._plan.tools,
+            deps=self._plan.deps,
+            run_id=self._id,
+            turn=len(self._transcript.entries),
+            most=limits.calls_per_response,
+            parts_allowed=self._client.tool_output_parts,
+            allowed=self._allowed_tools(),
+            enter=lambda: ACTIVE.set(self._meter),
+            workers=self._get_workers,
+            watchdog=self._get_watchdog,
+        )
+        finished = False
+        try:
+            async with contextlib.aclosing(execution.events()) as events:
+                async for event in events:
+                    yield event
+            finished = execution.interrupt is None
+        finally:
+            if not finished and execution.has_begun:
+                await execution.abandon()
+            if finished or execution.has_begun:
+                self._tool_calls.extend(execution.tool_calls())
+                await self._append(execution.entry())
+        if execution.interrupt is not None:
+            raise execution.interrupt
+
+    def _allowed_tools(self) -> set[str] | None:
+        choice = self._plan.settings.choice()
+        if choice == "none":
+            return set()
+        if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+            named = choice.get("tools")
+            return {str(t.get("name")) for t in named if isinstance(t, dict)} if isinstance(named, list) else None
+        return None
+
+    def _count_repeats(self, calls: tuple[FunctionCall, ...]) -> None:
+        key = tuple((call.name, call.arguments) for call in calls)
+        last, count = self._repeats
+        self._repeats = (key, count + 1 if key == last else 1)
+        if self._repeats[1] == REPEATS:
+            _log.warning("the model has made the same call %d times in a row: %s", REPEATS, calls[0].name)
+
+    async def _finish(self, text: str) -> AsyncGenerator[Event]:
+        """Read the answer; a wrong one is sent back with the reason, as long as there are tries left."""
+        if self._forcing and not self._asked_again and self._turns:
+            self._asked_again = True
+            _log.warning("tool_choice demands a call, and the model answered in words: asked once more")
+            await self._append(_message("Call one of the tools now, as demanded by tool_choice."))
+            return
+        answering = self._plan.answering
+        try:
+            output = answering.parse(text)
+        except ValueError as exc:
+            self._rejected += 1
+            said = f"{exc}\n{answering.hint}".strip()
+            yield OutputRejected(said, self._rejected)
+            if self._rejected > answering.retries:
+                stop = OutputInvalid(f"the answer was rejected {self._rejected} times; the last reason: {exc}")
+                stop.response = self._response
+                raise stop from exc
+            await self._append(_message(said))
+            return
+        self._result = Result(
+            output=output,
+            text=text,
+            transcript=self._transcript,
+            usage=self._meter.usage,
+            turns=self._turns,
+            tool_calls=self._tool_calls,
+            response=self._response,
+            _start=self._start,
+        )
+
+    def _limit_reached(self, which: str) -> LimitReached:
+        error = LimitReached(
+            f"limit reached: {which}. Go on with run(None, transcript=error.transcript), or raise Limits."
+        )
+        error.response = self._response
+        return error
+
+    def _get_workers(self) -> Workers:
+        self._workers = self._workers or Workers()
+        return self._workers
+
+    def _get_watchdog(self) -> Watchdog:
+        self._watchdog = self._watchdog or Watchdog()
+        return self._watchdog
+
+
+class _Input:
+    """The bytes of a growing conversation, each entry viewed once."""
+
+    __slots__ = ("_chunks", "_seen", "_view", "_warned")
+
+    def __init__(self, view: InputView) -> None:
+        self._view = view
+        self._chunks: list[bytes] = []
+        self._seen = 0
+        self._warned = False
+
+    def chunks(self, transcript: Transcript) -> list[bytes]:
+        """Return the bytes of all entries that send anything."""
+        self._chunks.extend(self._view.feed_all(transcript.entries[self._seen :]))
+        self._seen = len(transcript.entries)
+        if self._view.left_out and not self._warned:
+            self._warned = True
+            _log.warning("reasoning without encrypted_content can't be sent back to this server, and is left out")
+        return self._chunks
+
+
+class SyncRun(Generic[T]):
+    """A run seen from inside, outside of async code: `Run` with plain iteration."""
+
+    def __init__(self, run: Run[T]) -> None:
+        self._run = run
+
+    @property
+    def transcript(self) -> Transcript:
+        """The conversation so far."""
+        return self._run.transcript
+
+    @property
+    def result(self) -> Result[T]:
+        """The result, once the run has finished. Raises `UsageError` before, and for a run that was ended."""
+        return self._run.result
+
+    def cancel(self) -> None:
+        """End the run, from any thread."""
+        self._run.cancel()
+
+    def text_deltas(self) -> Iterator[str]:
+        """Yield the text as it comes."""
+        for event in self:
+            if isinstance(event, TextDelta):
+                yield event.text
+
+    def __iter__(self) -> SyncRun[T]:
+        return self
+
+    def __next__(self) -> Event:
+        from agentkit.portal import run_blocking
+
+        try:
+            return run_blocking(self._run.__anext__)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """End the run."""
+        from agentkit.portal import run_blocking
+
+        run_blocking(self._run.aclose)
+
+    def __enter__(self) -> SyncRun[T]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        if exc is not None and getattr(exc, "transcript", None) is None:
+            with contextlib.suppress(AttributeError):
+                exc.transcript = self.transcript  # type: ignore[attr-defined]
+
+
+def _message(text: str) -> InputEntry:
+    return InputEntry(encode_items([user_message(text)]))
+
+
+def _check_parts(items: Sequence[Item], client: Client) -> None:
+    """Refuse input parts that the server is known not to take, before it says so in its own words."""
+    profile = client.profile
+    for part in (p for item in items if isinstance(content := item.get("content"), list) for p in content):
+        if not isinstance(part, dict):
+            continue
+        url = part.get("image_url")
+        if part.get("type") == "input_image" and isinstance(url, str) and not profile.image_urls:
+            if not url.startswith("data:"):
+                raise UsageError(f"{profile.name} fetches no pictures from {url[:80]!r}. Use Image.from_path(...).")
+        if part.get("type") == "input_file" and not profile.files:
+            raise UsageError(f"{profile.name} takes no files. Give their text, or pictures with Image.from_path(...).")

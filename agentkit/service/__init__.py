@@ -1,0 +1,8 @@
+"""A stateless Responses service whose model is a script: what tests, examples and other clients talk to.
+
+    body ─> validation ─> requests ─> script ─> replies ─> responses ─> events ─> sse ─> bytes
+
+Everything but `app`, which walks this way, is pure or nearly so. `app.Service` takes method, path, headers and
+body, so that the same service runs in process (`agentkit.testing.ScriptedModel`) and behind an HTTP server.
+`faults` bend the replies on that way.
+"""

@@ -1,0 +1,263 @@
+"""The service itself: method, path, headers and body in; status, headers and body out, whole or in chunks."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agentkit import json
+from agentkit.json import JSONError
+from agentkit.service.events import insert_at, number_events, response_steps
+from agentkit.service.ids import random_ids
+from agentkit.service.replies import Answer, Cut, Disconnect, Failure, Hold, Rewrite, Wait
+from agentkit.service.requests import ReceivedRequest
+from agentkit.service.script import ScriptExhausted, as_function, ask
+from agentkit.service.sse import Wire, encode_done, encode_event, split_bytes
+from agentkit.service.validation import SAMBANOVA, InvalidRequest, Rules, check_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agentkit.json import JSONObject
+    from agentkit.service.ids import Ids
+    from agentkit.service.replies import Step
+    from agentkit.service.script import Script
+
+MAX_BODY_BYTES = 64 * 2**20
+MODELS = ("gpt-oss-120b",)
+
+_POLL_S = 0.002
+_JSON = ("content-type", "application/json")
+
+
+class ConnectionCut(Exception):
+    """The connection is to fail here: whoever carries the bytes closes it without ending the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPAnswer:
+    """An HTTP answer: a body whole, or in chunks as they are made."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | AsyncIterator[bytes]
+
+
+class Service:
+    """A stateless Responses service, answering from a script. Safe to use from several threads and event loops."""
+
+    def __init__(
+        self,
+        script: Script,
+        *,
+        rules: Rules | None = SAMBANOVA,
+        models: Sequence[str] | None = None,
+        wire: Wire | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        ids: Ids = random_ids,
+        keep_requests: bool = True,
+    ) -> None:
+        """Make a service.
+
+        `rules` say which requests are refused; None: none. `models` are the ids it knows, None: it takes any.
+        `clock` reads Unix seconds.
+        """
+        self._model = as_function(script)
+        self._rules = rules
+        self._models = models
+        self._wire = wire or Wire()
+        self._clock = clock
+        self._sleep = sleep
+        self._ids = ids
+        self._keep_requests = keep_requests
+        self._raw_types: set[str] = set()
+        self._lock = threading.Lock()
+        self.requests: list[ReceivedRequest] = []
+        """The requests received, oldest first, the refused ones too."""
+
+    async def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> HTTPAnswer:
+        """Answer one request. Raises `ConnectionCut` where the script has the connection fail before an answer.
+
+        `POST .../responses`, `GET .../models` and `GET .../models/{id}` below any prefix; everything else is 404.
+        """
+        segments = path.partition("?")[0].strip("/").split("/")
+        match method.upper(), segments:
+            case "POST", [*_, "responses"]:
+                return await self._respond(headers, body)
+            case "GET", [*_, "models"]:
+                return _json_answer(200, {"object": "list", "data": [_model(name) for name in self._models or MODELS]})
+            case "GET", [*_, "models", name] if name in (self._models or MODELS):
+                return _json_answer(200, _model(name))
+            case "GET", [*_, "models", name]:
+                return self._refusal(_unknown_model(name))
+            case _:
+                return _json_answer(404, {"error": "Not found"})
+
+    async def _respond(self, headers: Mapping[str, str], body: bytes) -> HTTPAnswer:
+        try:
+            request = self._parse(headers, body)
+            answer = await ask(self._model, request)
+        except InvalidRequest as exc:
+            return self._refusal(exc)
+        except ScriptExhausted as exc:
+            return self._refusal(InvalidRequest(str(exc), code="script_exhausted", param="input"))
+        match answer:
+            case Failure():
+                return _failure_answer(answer)
+            case Disconnect():
+                raise ConnectionCut
+            case Answer():
+                return await self._say(request, answer)
+
+    def _parse(self, headers: Mapping[str, str], body: bytes) -> ReceivedRequest:
+        if len(body) > MAX_BODY_BYTES:
+            raise InvalidRequest(
+                f"Request body too large: {len(body)} bytes, at most {MAX_BODY_BYTES} are accepted.",
+                status=413,
+                code="request_too_large",
+            )
+        try:
+            value = json.decode(body)
+        except JSONError as exc:
+            raise InvalidRequest(f"The request body is not valid JSON: {exc}.") from exc
+        if not isinstance(value, dict):
+            raise InvalidRequest("The request body must be a JSON object.", code="invalid_type")
+        request = ReceivedRequest(value, raw=body, headers={name.lower(): text for name, text in headers.items()})
+        if self._keep_requests:
+            with self._lock:
+                self.requests.append(request)
+        if self._rules is not None:
+            check_request(request, self._rules, also=self._raw_types)
+        if self._models is not None and request.get("model") not in self._models:
+            raise _unknown_model(request.get("model"))
+        return request
+
+    async def _say(self, request: ReceivedRequest, answer: Answer) -> HTTPAnswer:
+        if answer.delay_s:
+            await self._sleep(answer.delay_s)
+        for part in answer.parts:
+            if isinstance(part, Mapping) and isinstance(kind := part.get("type"), str):
+                self._raw_types.add(kind)
+        new_id = self._ids(request)
+        if request.get("stream") is not True:
+            steps = response_steps(request, answer, new_id=new_id, clock=self._clock, split=_whole)
+            placed = (part for part in answer.parts if isinstance(part, Hold | Cut) and part.at is not None)
+            return await self._plain(itertools.chain(placed, steps))
+        steps = response_steps(request, answer, new_id=new_id, clock=self._clock, split=answer.split)
+        wire = next((part for part in answer.parts if isinstance(part, Wire)), self._wire)
+        return HTTPAnswer(
+            200,
+            (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")),
+            self._stream(number_events(_bent(steps, answer)), wire),
+        )
+
+    async def _plain(self, steps: Iterator[Step]) -> HTTPAnswer:
+        cut: Cut | None = None
+        last: JSONObject = {}
+        for step in steps:
+            match step:
+                case Hold():
+                    await _opened(step)
+                case Wait():
+                    await self._sleep(step.seconds)
+                case Cut():
+                    cut = cut or step
+                case dict():
+                    last = step
+        body = json.encode(last["response"])
+        if cut is None:
+            return HTTPAnswer(200, (_JSON,), body)
+        return HTTPAnswer(200, (_JSON,), _half(body, cut))
+
+    async def _stream(self, steps: Iterator[Step], wire: Wire) -> AsyncIterator[bytes]:
+        for step in steps:
+            match step:
+                case Hold():
+                    await _opened(step)
+                case Wait():
+                    await self._sleep(step.seconds)
+                case Cut():
+                    if step.reset:
+                        raise ConnectionCut
+                    return
+                case dict():
+                    for chunk in split_bytes(encode_event(step, wire), wire.chunk_bytes):
+                        yield chunk
+                        # a real connection lets other tasks run between two reads
+                        await asyncio.sleep(0)
+        if wire.done:
+            yield encode_done(wire)
+
+    def _refusal(self, refused: InvalidRequest) -> HTTPAnswer:
+        return _failure_answer(Failure(refused.status, {"error": refused.error}))
+
+
+async def _half(body: bytes, cut: Cut) -> AsyncIterator[bytes]:
+    if cut.at != 0:
+        yield body[: len(body) // 2]
+    if cut.reset:
+        raise ConnectionCut
+
+
+async def _opened(held: Hold) -> None:
+    # polled, because an asyncio.Event belongs to one loop and a threading.Event would need a thread to wait in
+    gate = held.gate
+    if callable(gate):
+        await gate()
+        return
+    while not gate.is_set():  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_S)
+
+
+def _bent(steps: Iterator[Step], answer: Answer) -> Iterator[Step]:
+    for part in answer.parts:
+        match part:
+            case Rewrite(change):
+                steps = change(steps)
+            case Hold() | Cut() if part.at is not None:
+                steps = insert_at(steps, part, part.at)
+            case _:
+                pass
+    return steps
+
+
+def _whole(text: str) -> list[str]:
+    return [text] if text else []
+
+
+def _model(name: str) -> JSONObject:
+    return {
+        "id": name,
+        "object": "model",
+        "owned_by": "scripted",
+        "context_length": 131072,
+        "max_completion_tokens": 131072,
+        "pricing": {"prompt": "0", "completion": "0", "duration_per_hour": "0"},
+        "sn_metadata": {},
+    }
+
+
+def _unknown_model(name: object) -> InvalidRequest:
+    return InvalidRequest(f"Model not found: {name}", status=404, code="model_not_found", param="model")
+
+
+def _json_answer(status: int, value: JSONObject) -> HTTPAnswer:
+    return HTTPAnswer(status, (_JSON,), json.encode(value))
+
+
+def _failure_answer(failure: Failure) -> HTTPAnswer:
+    if isinstance(failure.body, str):
+        return HTTPAnswer(
+            failure.status, (("content-type", "text/plain; charset=utf-8"), *failure.headers), failure.body.encode()
+        )
+    body = dict(failure.body)
+    if isinstance(body.get("error"), dict):
+        body.setdefault("request_id", str(uuid.uuid4()))
+    return HTTPAnswer(failure.status, (_JSON, *failure.headers), json.encode(body))

@@ -1,0 +1,101 @@
+"""Server-sent events: bytes in, events out, no I/O. Follows the WHATWG rules for event streams.
+
+Lines end at LF, CR or CRLF and at nothing else. That is decided on bytes: text-level splitting also breaks
+at U+2028, which JSON may hold raw, and cuts the JSON in two.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from agentkit.errors import ProtocolError
+
+MAX_EVENT_BYTES = 16 * 2**20
+"""Largest event accepted."""
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BOM = b"\xef\xbb\xbf"
+
+
+class ServerEvent(NamedTuple):
+    """One event of a stream."""
+
+    name: str
+    """The `event:` field, or empty."""
+    data: bytes
+    """The `data:` lines, joined by LF."""
+
+
+class SSEDecoder:
+    """Turns the chunks of a stream, split anywhere, into events. Linear in the bytes it is fed."""
+
+    __slots__ = ("_data", "_name", "_partial", "_partial_size", "_size", "_skip_lf", "_started", "stray")
+
+    def __init__(self) -> None:
+        self._partial: list[bytes] = []  # pieces of a line whose end hasn't come yet
+        self._partial_size = 0
+        self._data: list[bytes] = []
+        self._size = 0
+        self._name = ""
+        self._skip_lf = False
+        self._started = False
+        self.stray = b""
+        """Head of the first line that is no field of an event stream, for the error message: a server that
+        fails in the middle may write a bare JSON error."""
+
+    def feed(self, chunk: bytes) -> list[ServerEvent]:
+        """Take the next bytes; return the events that they complete. Raises `ProtocolError` for a giant event."""
+        if self._skip_lf and chunk:
+            self._skip_lf = False
+            chunk = chunk.removeprefix(b"\n")
+        if not chunk:
+            return []
+        lines = _LINE_END.split(chunk)
+        rest = lines.pop()
+        self._skip_lf = chunk.endswith(b"\r")
+        events: list[ServerEvent] = []
+        if lines and self._partial:
+            self._partial.append(lines[0])
+            lines[0] = b"".join(self._partial)
+            self._partial, self._partial_size = [], 0
+        for line in lines:
+            if line:
+                self._take_line(line)
+            elif self._data:
+                events.append(self._dispatch())
+            else:
+                self._name = ""
+        if rest:
+            self._partial.append(rest)
+            self._partial_size += len(rest)
+            self._check_size(self._partial_size)
+        return events
+
+    def finish(self) -> list[ServerEvent]:
+        """Tell that the stream has ended; return an event whose closing blank line never came."""
+        events = self.feed(b"\n") if self._partial else []
+        return [*events, self._dispatch()] if self._data else events
+
+    def _take_line(self, line: bytes) -> None:
+        if not self._started:
+            self._started = True
+            line = line.removeprefix(_BOM)
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value[1:] if value[:1] == b" " else value)
+            self._size += len(line)
+            self._check_size(self._size)
+        elif name == b"event":
+            self._name = value.removeprefix(b" ").decode(errors="replace")
+        elif name not in (b"", b"id", b"retry") and not self.stray:
+            self.stray = line[:500]
+
+    def _dispatch(self) -> ServerEvent:
+        event = ServerEvent(self._name, self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
+        self._data, self._size, self._name = [], 0, ""
+        return event
+
+    def _check_size(self, size: int) -> None:
+        if size > MAX_EVENT_BYTES:
+            raise ProtocolError(f"an event of more than {MAX_EVENT_BYTES} bytes in the stream; that many are accepted.")
