@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import math
 import os
 import time
 import uuid
@@ -26,7 +27,7 @@ from agentkit.errors import (
     UsageError,
 )
 from agentkit.events import AttemptDiscarded, Event, ResponseFinished, RetryWaiting
-from agentkit.fold import ResponseFold, StreamError, deltas_of
+from agentkit.fold import ResponseFold, deltas_of
 from agentkit.gate import Gate
 from agentkit.profile import find_profile
 from agentkit.request import Request
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
     ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
+ERROR_GRACE_S = 1.0
+"""How long the `response.failed` that should follow an `error` event is waited for."""
 DRAIN_S = 0.02
 """How long the end of a finished stream is waited for, so that its connection can be used again."""
 
@@ -299,19 +302,24 @@ class Client:
             now = loop.time()
             limits = [deadline, idle and now + idle, silent and last_event + silent]
             soonest = min((limit for limit in limits if limit is not None), default=None)
-            async with _deadline(soonest, "the next event of the stream"):
-                chunk = await answer.next_chunk()
+            try:
+                async with _deadline(soonest, "the next event of the stream"):
+                    chunk = await answer.next_chunk()
+            except AgentkitError:
+                if fold.error is None:
+                    raise
+                chunk = b""  # the server has said what went wrong, and that holds
             server_events = decoder.feed(chunk) if chunk else decoder.finish()
             if server_events:
                 last_event = loop.time()
             for server_event in server_events:
-                try:
-                    shown = fold.feed(server_event)
-                except StreamError as exc:
-                    raise self._status_error(answer, json.encode(exc.body), request.model) from None
-                for event in shown:
+                for event in fold.feed(server_event):
                     yield event
-            if not chunk and fold.response is None:
+            if fold.error is not None and fold.response is None:
+                if not chunk:
+                    raise self._status_error(answer, json.encode(fold.error), request.model)
+                deadline = min(deadline or math.inf, now + ERROR_GRACE_S)
+            elif not chunk and fold.response is None:
                 raise _cut(decoder.stray)
         if fold.mismatch:
             _log.warning("the stream's events and its final response differ; the final response holds")

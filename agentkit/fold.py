@@ -32,14 +32,6 @@ REMEMBERED = 64
 _NOTHING: tuple[Event, ...] = ()
 
 
-class StreamError(Exception):
-    """An `error` event: the server's own word that the stream failed. `body` is shaped as an HTTP error body."""
-
-    def __init__(self, body: JSONObject) -> None:
-        super().__init__(body)
-        self.body = body
-
-
 class _OpenItem:
     """An item of the stream, as far as it has come."""
 
@@ -123,11 +115,11 @@ _DELTA_EVENTS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
 class ResponseFold:
     """Takes the events of one stream, in order; `response` is set once the terminal event has come.
 
-    Raises `StreamBroken` where the stream contradicts itself, `StreamError` at an `error` event, and
-    `ProtocolError` for a terminal event that holds no response.
+    Raises `StreamBroken` where the stream contradicts itself, and `ProtocolError` for a terminal event that
+    holds no response.
     """
 
-    __slots__ = ("_gap", "_items", "_numbers", "_unnumbered", "mismatch", "response")
+    __slots__ = ("_gap", "_items", "_numbers", "_unnumbered", "error", "mismatch", "response")
 
     def __init__(self) -> None:
         self._items: list[_OpenItem] = []
@@ -135,6 +127,8 @@ class ResponseFold:
         self._unnumbered = False
         self._gap = False
         self.response: Response | None = None
+        self.error: JSONObject | None = None
+        """What an `error` event said, shaped as an HTTP error body. A `response.failed` may still follow."""
         self.mismatch = False
         """Whether the final response says something else than the events did; the final response holds."""
 
@@ -297,7 +291,8 @@ class ResponseFold:
     def _on_error(self, data: JSONObject) -> tuple[Event, ...]:
         nested = data.get("error")
         flat: JSONObject = {k: v for k, v in data.items() if k in ("message", "code", "param")}
-        raise StreamError({"error": nested if nested else flat})
+        self.error = self.error or {"error": nested if nested else flat}
+        return _NOTHING
 
     def _on_terminal(self, data: JSONObject) -> tuple[Event, ...]:
         raw = data.get("response")

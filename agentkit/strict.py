@@ -209,7 +209,10 @@ def _spell_out_union(node: JSONObject) -> None:
     if not isinstance(branches, list) or "type" in node:
         return
     plain = [item for item in branches if isinstance(item, dict)]
-    if all(item.keys() == {"type"} and item["type"] in {*_SCALARS, "null"} for item in plain):
+    if all(
+        item.keys() == {"type"} and isinstance(item["type"], str) and item["type"] in {*_SCALARS, "null"}
+        for item in plain
+    ):
         del node["anyOf"]
         types = list(dict.fromkeys(cast("str", item["type"]) for item in plain))
         node["type"] = cast("JSON", types if len(types) > 1 else types[0])
@@ -283,7 +286,7 @@ def _values(node: JSONObject) -> list[JSON]:
 def _nullable(node: JSONObject) -> JSONObject:
     description = {"description": node["description"]} if "description" in node else {}
     kind = node.get("type")
-    if "const" not in node and (kind in _SCALARS or isinstance(kind, list)):
+    if "const" not in node and (isinstance(kind, list) or kind in _SCALARS):
         kinds = kind if isinstance(kind, list) else [kind]
         node = {**node, "type": [*kinds, *([] if "null" in kinds else ["null"])]}
         if isinstance(values := node.get("enum"), list):
@@ -350,7 +353,7 @@ def _list(value: JSON) -> list[JSON]:
 
 _KNOWN = {
     *("type", "enum", "const", "anyOf", "properties", "required", "additionalProperties", "items"),
-    *("description", "$ref", "$defs", "pattern", "format", "multipleOf", "minimum", "maximum"),
+    *("description", "title", "$ref", "$defs", "pattern", "format", "multipleOf", "minimum", "maximum"),
     *("exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"),
 }
 

@@ -126,18 +126,43 @@ TABLE = [
         "Do.",
         {"mode": "One of\n- fast: less exact\n- slow: exact", "x": "Last."},
     ),
-    ("entries not indented", "Do.\n\nArgs:\ncity: Name.\nunit: C or F.\n\nMore.", "Do.\n\nMore.", {"city": "Name.", "unit": "C or F."}),
-    ("dashes for colons", "Do.\n\nArguments:\n    city - Name.\n    unit -- C or F.", "Do.", {"city": "Name.", "unit": "C or F."}),
-    ("bullets", "Do.\n\nParameters:\n    - city: Name.\n    * `unit`: C or F.", "Do.", {"city": "Name.", "unit": "C or F."}),
+    (
+        "entries not indented",
+        "Do.\n\nArgs:\ncity: Name.\nunit: C or F.\n\nMore.",
+        "Do.\n\nMore.",
+        {"city": "Name.", "unit": "C or F."},
+    ),
+    (
+        "dashes for colons",
+        "Do.\n\nArguments:\n    city - Name.\n    unit -- C or F.",
+        "Do.",
+        {"city": "Name.", "unit": "C or F."},
+    ),
+    (
+        "bullets",
+        "Do.\n\nParameters:\n    - city: Name.\n    * `unit`: C or F.",
+        "Do.",
+        {"city": "Name.", "unit": "C or F."},
+    ),
     ("text after the sections", "Do.\n\nArgs:\n    x: X.\n\nUse with care.", "Do.\n\nUse with care.", {"x": "X."}),
     ("notes stay", "Do.\n\nNote:\n    Slow.\n\nReturns:\n    It.", "Do.\n\nNote:\n    Slow.", {}),
     ("returns on one line", "Do.\n\nReturns: the thing,\nand more.", "Do.", {}),
     ("no blank line before Args", "Do.\nArgs:\n    x: X.\nReturns:\n    Y.", "Do.", {"x": "X."}),
-    ("a sentence that ends with a colon", "Do one of these things:\n\n- a\n- b", "Do one of these things:\n\n- a\n- b", {}),
+    (
+        "a sentence that ends with a colon",
+        "Do one of these things:\n\n- a\n- b",
+        "Do one of these things:\n\n- a\n- b",
+        {},
+    ),
     ("a word that only looks like a section", "Result: it is done.", "Result: it is done.", {}),
     ("epytext", "Do.\n\n@param x: X.\n@return: Y.", "Do.", {"x": "X."}),
     ("argument without text", "Do.\n\nArgs:\n    x:\n    y: Y.", "Do.", {"y": "Y."}),
-    ("second paragraph of a field", "Do.\n\n:param x: X.\n\n    More of X.\n:param y: Y.", "Do.", {"x": "X.\n\nMore of X.", "y": "Y."}),
+    (
+        "second paragraph of a field",
+        "Do.\n\n:param x: X.\n\n    More of X.\n:param y: Y.",
+        "Do.",
+        {"x": "X.\n\nMore of X.", "y": "Y."},
+    ),
     ("mixed styles", "Do.\n\nArgs:\n    x: X.\n\n:param y: Y.", "Do.", {"x": "X.", "y": "Y."}),
     ("the first description wins", "Do.\n\nArgs:\n    x: One.\n    x: Two.", "Do.", {"x": "One."}),
     ("a section without content", "Do.\n\nArgs:\n", "Do.", {}),
@@ -147,7 +172,9 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "description", "parameters"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize(
+    ("text", "description", "parameters"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
 def test_docstring_is_read(text, description, parameters):
     found = parse_docstring(text)
     assert (found.description, dict(found.parameters)) == (description, parameters)
@@ -159,7 +186,13 @@ def test_what_is_no_text_is_an_empty_docstring(value):
 
 
 def test_odd_text_never_raises_and_takes_linear_time():
-    for text in ("Args:\n" * 5000, ":param " * 20_000, "(" * 100_000, "x (" * 30_000 + ":", "Args:\n    a (" + "[" * 50_000):
+    for text in (
+        "Args:\n" * 5000,
+        ":param " * 20_000,
+        "(" * 100_000,
+        "x (" * 30_000 + ":",
+        "Args:\n    a (" + "[" * 50_000,
+    ):
         parse_docstring(text)
     for size in range(len(GOOGLE)):
         parse_docstring(GOOGLE[:size])

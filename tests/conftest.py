@@ -1,0 +1,85 @@
+"""The four ways into a run, and a watch over what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from agentkit import Agent, Event, Result, Transcript
+
+
+@dataclass
+class Entered:
+    """What came of a run: its result or its error, and the events that a stream showed."""
+
+    result: Result[object] | None = None
+    error: BaseException | None = None
+    events: tuple[Event, ...] = ()
+
+    @property
+    def transcript(self) -> Transcript:
+        """The conversation, wherever it ended up."""
+        if self.result is not None:
+            return self.result.transcript
+        transcript = getattr(self.error, "transcript", None)
+        assert isinstance(transcript, Transcript)
+        return transcript
+
+
+Enter = Callable[..., Entered]
+
+
+def _run(agent: Agent[object], *args: object, **options: object) -> Entered:
+    return Entered(asyncio.run(agent.run(*args, **options)))
+
+
+def _run_sync(agent: Agent[object], *args: object, **options: object) -> Entered:
+    return Entered(agent.run_sync(*args, **options))
+
+
+def _stream(agent: Agent[object], *args: object, **options: object) -> Entered:
+    async def main() -> Entered:
+        events: list[Event] = []
+        async with agent.stream(*args, **options) as run:
+            async for event in run:
+                events.append(event)  # noqa: PERF401  (an error must leave the events seen before it)
+        return Entered(run.result, events=tuple(events))
+
+    return asyncio.run(main())
+
+
+def _stream_sync(agent: Agent[object], *args: object, **options: object) -> Entered:
+    with agent.stream_sync(*args, **options) as run:
+        events = list(run)
+    return Entered(run.result, events=tuple(events))
+
+
+@pytest.fixture(params=[_run, _run_sync, _stream, _stream_sync], ids=["run", "run_sync", "stream", "stream_sync"])
+def enter(request: pytest.FixtureRequest) -> Enter:
+    """Run an agent in one of the four ways; errors come back in `.error`."""
+
+    def enter(agent: Agent[object], *args: object, **options: object) -> Entered:
+        try:
+            return request.param(agent, *args, **options)
+        except Exception as error:  # noqa: BLE001
+            return Entered(error=error)
+
+    return enter
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Every test ends with the threads it began with, but for the one background loop of the `_sync` calls."""
+    before = set(threading.enumerate())
+    yield
+    gc.collect()
+    left = [t for t in threading.enumerate() if t not in before and t.name != "agentkit-loop" and t.is_alive()]
+    for thread in left:
+        thread.join(2.0)
+    still = [thread.name for thread in left if thread.is_alive()]
+    assert not still, f"threads left behind: {still}"
