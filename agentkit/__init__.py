@@ -14,74 +14,7 @@ Importing this reads no environment, starts no thread, and loads a module only w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
-
-if TYPE_CHECKING:
-    from agentkit.agent import Agent
-    from agentkit.client import Client, Stats
-    from agentkit.errors import (
-        AgentkitError,
-        AuthenticationError,
-        BadRequest,
-        CassetteError,
-        CassetteMismatch,
-        ContextOverflow,
-        Incomplete,
-        LimitReached,
-        NotFound,
-        OutputInvalid,
-        ProtocolError,
-        RateLimited,
-        Refused,
-        ResponseFailed,
-        RunStopped,
-        ServerError,
-        StatusError,
-        StreamBroken,
-        Timeout,
-        ToolDefinitionError,
-        ToolError,
-        TooManyTools,
-        TranscriptError,
-        TransportError,
-        UsageError,
-    )
-    from agentkit.events import (
-        AttemptDiscarded,
-        Event,
-        OutputRejected,
-        ReasoningDelta,
-        RefusalDelta,
-        ResponseFinished,
-        RetryWaiting,
-        TextDelta,
-        ToolFinished,
-        ToolProgress,
-        ToolStarted,
-        UnknownEvent,
-    )
-    from agentkit.execute import ToolCall
-    from agentkit.items import File, FunctionCall, Image, Text
-    from agentkit.limits import Limits, Prices
-    from agentkit.profile import Profile
-    from agentkit.prompt import Prompt
-    from agentkit.request import Request
-    from agentkit.response import Response, Usage
-    from agentkit.retry import Attempt, RetryPolicy
-    from agentkit.run import Result, Run, SyncRun
-    from agentkit.settings import Settings
-    from agentkit.tools import Tool, ToolContext, Toolset, tool
-    from agentkit.transcript import (
-        Entry,
-        InputEntry,
-        OutputRecord,
-        OutputsEntry,
-        ResponseEntry,
-        Transcript,
-    )
-    from agentkit.wire import Timeouts
 
 _MODULES = {
     "agent": ("Agent",),
@@ -143,9 +76,7 @@ _MODULES = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604, RUF022  (sorted by the expression; the test compares it with the imports above)
-    *sorted(_HOMES)
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:

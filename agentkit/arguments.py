@@ -55,6 +55,8 @@ class ArgumentChecker:
             ranges and lengths, but neither patterns nor formats.
         max_bytes: Size of the text that is accepted.
         quote_pydantic: Say what pydantic says, instead of what the schema says.
+        subject: How messages about the whole text begin.
+        shown: The schema that messages describe, where it isn't `loose`.
     """
 
     def __init__(
@@ -64,12 +66,16 @@ class ArgumentChecker:
         *,
         max_bytes: int = MAX_ARGUMENT_BYTES,
         quote_pydantic: bool = False,
+        subject: str = "the arguments are",
+        shown: JSONObject | None = None,
     ) -> None:
         self._schema = loose
         self._definitions = cast("JSONObject", loose.get("$defs", {}))
         self._make_adapter = adapter
         self._max_bytes = max_bytes
         self._quote_pydantic = quote_pydantic
+        self._subject = subject
+        self._shown = loose if shown is None else shown
         self._validate: Callable[..., Values] | None = None
         self._has_parameters = bool(loose.get("properties"))
 
@@ -88,24 +94,24 @@ class ArgumentChecker:
             text = "{}"
         value = self.decode(text)
         if not isinstance(value, dict):
-            raise ArgumentsError(f"the arguments are {describe(value)}, not a JSON object. Expected {self.hint()}")
+            raise ArgumentsError(f"{self._subject} {describe(value)}, not a JSON object. Expected {self.hint()}")
         return self.check_value(value, text)
 
     def decode(self, text: str) -> JSON:
         """Return the strictly parsed text; raises `ArgumentsError` for what isn't one JSON document."""
         if len(text) > self._max_bytes or (4 * len(text) > self._max_bytes and _size(text) > self._max_bytes):
             raise ArgumentsError(
-                f"the arguments are {_size(text):,} bytes long; at most {self._max_bytes:,} are accepted. "
+                f"{self._subject} {_size(text):,} bytes long; at most {self._max_bytes:,} are accepted. "
                 "Send less at once."
             )
         try:
             value = json.decode_strict(text)
         except json.JSONError as exc:
             raise ArgumentsError(
-                f"the arguments are not valid JSON: {exc}{_near(text, str(exc))}. Expected {self.hint()}"
+                f"{self._subject} not valid JSON: {exc}{_near(text, str(exc))}. Expected {self.hint()}"
             ) from exc
         if _SURROGATE.search(text) and not _is_encodable(value):
-            raise ArgumentsError("the arguments hold half of a surrogate pair, which is no character.")
+            raise ArgumentsError(f"{self._subject} not text: half of a surrogate pair is no character.")
         return value
 
     def check_value(self, value: JSON, text: str) -> Values:
@@ -118,7 +124,7 @@ class ArgumentChecker:
                 return cast("Values", repaired)
             return self._to_python(repaired, text if repaired is value else None)
         except RecursionError:
-            raise ArgumentsError("the arguments are nested too deeply.") from None
+            raise ArgumentsError(f"{self._subject} nested too deeply.") from None
 
     def problems(self, value: JSON) -> list[Problem]:
         """Return what the schema alone has against `value`, at most a handful."""
@@ -131,7 +137,7 @@ class ArgumentChecker:
 
     def hint(self) -> str:
         """Return the expected object on one line, such as ``{"city": string, "unit"?: "C" | "F"}``."""
-        return _hint(self._schema, self._definitions, budget=600)
+        return _hint(self._shown, self._definitions, budget=600)
 
     def _to_python(self, value: JSON, text: str | None) -> Values:
         from pydantic import ValidationError

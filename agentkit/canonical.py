@@ -12,7 +12,9 @@ import collections
 import dataclasses
 import enum
 import inspect
+import json
 import math
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set, ValuesView
 from typing import TYPE_CHECKING, Final, cast
 
@@ -94,6 +96,8 @@ class _Encoder:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields: dict[object, object] = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
             return self._encode_mapping(fields, path)
+        if isinstance(value, pathlib.PurePath):
+            return str(value)
         if isinstance(value, Iterator) or inspect.isgenerator(value):
             return self._encode_iterator(value, path)
         return self._encode_object(value, path)
@@ -176,7 +180,7 @@ def _sort_key(value: JSON) -> tuple[int, float, str]:
             return 0, float(value), str(value)
         except OverflowError:
             return 1, 0.0, str(value)
-    return (2, 0.0, value) if isinstance(value, str) else (3, 0.0, repr(value))
+    return (2, 0.0, value) if isinstance(value, str) else (3, 0.0, json.dumps(value))
 
 
 def _size(value: JSON) -> int:

@@ -323,8 +323,8 @@ class Client:
                 raise _cut(decoder.stray)
         if fold.mismatch:
             _log.warning("the stream's events and its final response differ; the final response holds")
+        await _drain(answer)  # before the response: whoever takes that closes this generator, and the connection
         yield Response(fold.response.raw, answer.header("x-request-id") or None)
-        await _drain(answer)
 
     async def _key(self) -> str | None:
         key = self._api_key

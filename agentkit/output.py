@@ -115,8 +115,8 @@ def _described_source(source: str) -> str:
 
 def _to_text(value: object) -> str:
     try:
-        # Generators end soon after the text would be too long to keep.
-        encoded = to_json(value, replace=_replace_part, max_chars=MAX_FULL_BYTES)
+        # What a generator gives is kept whole, so it ends well before the cap.
+        encoded = to_json(value, replace=_replace_part, max_chars=MAX_FULL_BYTES // 2)
     except NotJSON as exc:
         raise OutputError(f"the tool's result can't be sent: {exc}.") from exc
     return stdlib_json.dumps(encoded, ensure_ascii=False, separators=(",", ":"))

@@ -260,6 +260,9 @@ def _default_words(node: JSONObject) -> str:
     if node["default"] is None:  # null says it by itself
         return ""
     text = json.dumps(node["default"], ensure_ascii=False)
+    said = str(node.get("description", ""))
+    if "default" in said.lower() and text.strip('"').lower() in said.lower():
+        return ""
     return f"Default: {text}." if len(text) <= 200 else "null leaves it out."
 
 
@@ -337,7 +340,7 @@ def _move_to_description(node: JSONObject) -> None:
 
 def _sentences(*parts: object) -> str:
     texts = [part.strip() for part in parts if isinstance(part, str) and part.strip()]
-    return " ".join(text if text[-1] in ".!?:;)" or text is texts[-1] else f"{text}." for text in texts)
+    return " ".join(text if text[-1] in ".!?:;" or text is texts[-1] else f"{text}." for text in texts)
 
 
 def _short(value: JSON) -> str:
@@ -374,7 +377,9 @@ def _first_reason(node: JSONObject, path: str, definitions: JSONObject) -> str |
     if reason:
         return f"{path!r} {reason}" if path else f"the schema {reason}"
     for word, child in children(node):
-        if reason := _first_reason(child, f"{path}.{word}" if path else word, definitions):
+        # which branch of a union it is says nothing to the author of a function
+        below = path if word.startswith(("anyOf", "allOf", "oneOf")) else f"{path}.{word}" if path else word
+        if reason := _first_reason(child, below, definitions):
             return reason
     return None
 

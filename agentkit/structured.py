@@ -58,7 +58,12 @@ class OutputSchema(Generic[T]):
         self.strict = self.strict_reason is None
         self.schema = tight if self.strict or root is None else root
         self._checker = ArgumentChecker(
-            built.loose, lambda: build_adapter(fields, owner=owner), max_bytes=_MAX_BYTES, quote_pydantic=True
+            built.loose,
+            lambda: build_adapter(fields, owner=owner),
+            max_bytes=_MAX_BYTES,
+            quote_pydantic=True,
+            subject="the answer is",
+            shown=root,
         )
 
     def parse(self, text: str) -> T:
@@ -91,7 +96,7 @@ class OutputSchema(Generic[T]):
             f"- {path.removeprefix(outer).removeprefix('.')}: {words}".replace("- : ", "- ")
             for path, words in exc.problems
         ]
-        return "\n".join(["the answer doesn't match the schema:", *lines])
+        return "\n".join(["the answer doesn't match the schema:", *lines, f"Expected {self._checker.hint()}"])
 
 
 _FENCE = re.compile(r"\s*```[a-zA-Z0-9]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)

@@ -11,6 +11,7 @@ import asyncio
 import functools
 import inspect
 import ipaddress
+import os
 import socket
 import sys
 import threading
@@ -41,6 +42,7 @@ from agentkit.service.faults import (
 )
 from agentkit.service.ids import position_ids, random_ids
 from agentkit.service.replies import (
+    Reply,
     call,
     cut,
     disconnect,
@@ -73,6 +75,7 @@ __all__ = [
     "SAMBANOVA",
     "LiveCallBlocked",
     "ReceivedRequest",
+    "Reply",
     "Rules",
     "Script",
     "ScriptedModel",
@@ -87,6 +90,7 @@ __all__ = [
     "cut_before_first_delta",
     "disconnect",
     "event",
+    "example_client",
     "failed",
     "failure",
     "hold",
@@ -171,6 +175,22 @@ class ScriptedModel(httpx.AsyncBaseTransport):
             return httpx.Response(answer.status, headers=list(answer.headers), content=answer.body, request=request)
         chunks = _Chunks(answer.body, request)
         return httpx.Response(answer.status, headers=list(answer.headers), stream=chunks, request=request)
+
+
+def example_client(script: Script) -> Client:
+    """Return a client for an example: a scripted model, whatever keys are set, so that it runs anywhere.
+
+    With ``AGENTKIT_LIVE=1`` it is the server of the environment instead; see `Client.from_env`. Which of them it
+    is, is said in one line on stderr.
+    """
+    if os.environ.get("AGENTKIT_LIVE") == "1":
+        from agentkit.client import Client
+
+        client = Client.from_env()
+        print(f"live: {client.base_url}", file=sys.stderr)  # noqa: T201
+        return client
+    print("offline: a scripted model answers; AGENTKIT_LIVE=1 asks a real one", file=sys.stderr)  # noqa: T201
+    return ScriptedModel(script).client()
 
 
 class _Chunks(httpx.AsyncByteStream):

@@ -1,5 +1,6 @@
 """What a model may write as arguments, and what it is told otherwise (faults.md, T01 to T09)."""
 
+
 from __future__ import annotations
 
 import json
@@ -73,28 +74,73 @@ def numbers(
 
 ACCEPTED = [
     ("plain", order, '{"customer": "a", "lines": []}', {"customer": "a", "lines": []}),
-    ("null is the default", order, '{"customer": "a", "lines": [], "express": null, "limit": null, "channel": null}', {"customer": "a", "lines": []}),
-    ("null is the default inside models", order, '{"customer": "a", "lines": [{"sku": "s", "count": null, "note": null}]}', {"customer": "a", "lines": [Line(sku="s", count=1, note="none")]}),
-    ("text for an integer inside models", order, '{"customer": "a", "lines": [{"sku": "s", "count": "3"}]}', {"customer": "a", "lines": [Line(sku="s", count=3)]}),
-    ("a union that takes text keeps it", order, '{"customer": "a", "lines": [], "reference": "5"}', {"customer": "a", "lines": [], "reference": "5"}),
-    ("an integer is a number", order, '{"customer": "a", "lines": [], "limit": 3}', {"customer": "a", "lines": [], "limit": 3.0}),
-    ("text for a literal integer", order, '{"customer": "a", "lines": [], "level": "2"}', {"customer": "a", "lines": [], "level": 2}),
+    (
+        "null is the default",
+        order,
+        '{"customer": "a", "lines": [], "express": null, "limit": null, "channel": null}',
+        {"customer": "a", "lines": []},
+    ),
+    (
+        "null is the default inside models",
+        order,
+        '{"customer": "a", "lines": [{"sku": "s", "count": null, "note": null}]}',
+        {"customer": "a", "lines": [Line(sku="s", count=1, note="none")]},
+    ),
+    (
+        "text for an integer inside models",
+        order,
+        '{"customer": "a", "lines": [{"sku": "s", "count": "3"}]}',
+        {"customer": "a", "lines": [Line(sku="s", count=3)]},
+    ),
+    (
+        "a union that takes text keeps it",
+        order,
+        '{"customer": "a", "lines": [], "reference": "5"}',
+        {"customer": "a", "lines": [], "reference": "5"},
+    ),
+    (
+        "an integer is a number",
+        order,
+        '{"customer": "a", "lines": [], "limit": 3}',
+        {"customer": "a", "lines": [], "limit": 3.0},
+    ),
+    (
+        "text for a literal integer",
+        order,
+        '{"customer": "a", "lines": [], "level": "2"}',
+        {"customer": "a", "lines": [], "level": 2},
+    ),
     ("text for int", numbers, '{"n": "-5"}', {"n": -5}),
     ("float for int", numbers, '{"n": 1.0}', {"n": 1}),
     ("exponent for int", numbers, '{"n": 1e3}', {"n": 1000}),
-    ("inside lists and maps", numbers, '{"n": 0, "xs": ["1", 2.0], "m": {"a": "3"}}', {"n": 0, "xs": [1, 2], "m": {"a": 3}}),
+    (
+        "inside lists and maps",
+        numbers,
+        '{"n": 0, "xs": ["1", 2.0], "m": {"a": "3"}}',
+        {"n": 0, "xs": [1, 2], "m": {"a": 3}},
+    ),
     ("in a union that takes no text", numbers, '{"n": 0, "u": "7"}', {"n": 0, "u": 7}),
     ("a union that takes floats keeps them", numbers, '{"n": 0, "v": 2.0}', {"n": 0, "v": 2.0}),
     ("a big integer", numbers, '{"n": 123456789012345678901234567890}', {"n": 123456789012345678901234567890}),
     ("byte order mark", numbers, '\ufeff{"n": 1}', {"n": 1}),
     ("white space", numbers, ' \n{"n": 1} ', {"n": 1}),
-    ("NUL, bidi and other odd characters", order, '{"customer": "a\\u0000\\u202eb\u2028", "lines": []}', {"customer": "a\x00\u202eb\u2028", "lines": []}),
+    (
+        "NUL, bidi and other odd characters",
+        order,
+        '{"customer": "a\\u0000\\u202eb\u2028", "lines": []}',
+        {"customer": "a\x00\u202eb\u2028", "lines": []},
+    ),
     ("a surrogate pair", order, '{"customer": "\\ud83d\\ude00", "lines": []}', {"customer": "😀", "lines": []}),
     ("nothing for a tool without parameters", ping, "", {}),
     ("blank for a tool without parameters", ping, " \n", {}),
     ("empty object", ping, "{}", {}),
-    ("an open model keeps extras", lax, '{"x": {}, "z": {"line": {"sku": "s"}, "more": 1}}', {"x": Lax(), "z": Open(line=Line(sku="s"), more=1)}),
-]  # fmt: skip
+    (
+        "an open model keeps extras",
+        lax,
+        '{"x": {}, "z": {"line": {"sku": "s"}, "more": 1}}',
+        {"x": Lax(), "z": Open(line=Line(sku="s"), more=1)},
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -121,8 +167,18 @@ REFUSED = [
     ("missing", order, '{"customer": "a"}', r"- lines: missing; expected \["),
     ("unknown, near", order, O + ', "chanel": "web"}', "- chanel: unknown; did you mean 'channel'\\?"),
     ("unknown, not near", order, O + ', "zzz": 1}', "- zzz: unknown; allowed: customer, lines, express"),
-    ("unknown inside a model", order, '{"customer": "a", "lines": [{"sku": "s", "qty": 1}]}', r"- lines\[0\].qty: unknown; allowed: sku, count, note"),
-    ("missing inside a model", order, '{"customer": "a", "lines": [{}]}', r"- lines\[0\].sku: missing; expected string"),
+    (
+        "unknown inside a model",
+        order,
+        '{"customer": "a", "lines": [{"sku": "s", "qty": 1}]}',
+        r"- lines\[0\].qty: unknown; allowed: sku, count, note",
+    ),
+    (
+        "missing inside a model",
+        order,
+        '{"customer": "a", "lines": [{}]}',
+        r"- lines\[0\].sku: missing; expected string",
+    ),
     ("boolean for int", numbers, '{"n": true}', "- n: expected integer, got true"),
     ("fraction for int", numbers, '{"n": 1.5}', "- n: expected integer, got 1.5"),
     ("fraction in text", numbers, '{"n": "1.0"}', '- n: expected integer, got "1.0"'),
@@ -138,7 +194,12 @@ REFUSED = [
     ("boolean for a literal integer", order, O + ', "level": true}', r"- level: expected 1 \| 2, got true"),
     ("not in the literal", order, O + ', "channel": "fax"}', r'- channel: expected "web" \| "phone", got "fax"'),
     ("object for a list", order, '{"customer": "a", "lines": {}}', r"- lines: expected \[.*, got {}"),
-    ("no branch of a union", order, O + ', "reference": [1]}', r"- reference: expected integer \| string \| null, got \[1\]"),
+    (
+        "no branch of a union",
+        order,
+        O + ', "reference": [1]}',
+        r"- reference: expected integer \| string \| null, got \[1\]",
+    ),
     ("text for int in a lax model", lax, '{"x": {"number": "5.0"}}', r'- x.number: expected integer, got "5.0"'),
     ("boolean for float in a lax model", lax, '{"x": {"share": true}}', "- x.share: expected number, got true"),
     ("number for text in a lax model", lax, '{"x": {"name": 5}}', "- x.name: expected string, got 5"),
@@ -153,7 +214,7 @@ REFUSED = [
     ("duplicate key inside", numbers, '{"n": 1, "m": {"a": 1, "a": 2}}', "not valid JSON: duplicate key 'a'"),
     ("a lone surrogate", order, '{"customer": "\\ud800", "lines": []}', "half of a surrogate pair"),
     ("a raw lone surrogate", order, '{"customer": "\ud800", "lines": []}', "half of a surrogate pair"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("target", "text", "message"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])

@@ -267,12 +267,14 @@ class TestTogether:
             return n
 
         arrived: list[int] = []
+        everyone = asyncio.Event()
 
         @tool(name="meet")
         async def meet_async(n: int) -> int:
             arrived.append(n)
-            while len(arrived) < 8:
-                await asyncio.sleep(0)
+            if len(arrived) == 8:
+                everyone.set()
+            await everyone.wait()
             return n
 
         model = ScriptedModel([[call("meet", {"n": n}) for n in range(8)], "ok"])

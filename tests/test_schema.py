@@ -1,5 +1,7 @@
 """Schemas from signatures: strictness, defaults in words, definitions, forward references, what is refused."""
 
+# ruff: noqa: E501, UP007, UP045
+
 from __future__ import annotations
 
 import datetime
@@ -21,7 +23,7 @@ from agentkit.plain import plain_schema
 from agentkit.schema import build_schema
 from agentkit.signature import Field as Parameter
 from agentkit.strict import strict_reason, tidy, to_strict
-from agentkit.tools import tool
+from agentkit.tools import collect_tools, tool
 
 
 def schema_of(function):
@@ -87,7 +89,7 @@ def test_strict_true_on_a_loose_type_names_the_reason():
     def search(filters: dict[str, str]) -> str: ...
 
     with pytest.raises(ToolDefinitionError, match=r"tool 'search': strict=True .*'filters' is a map with free keys"):
-        tool(search, strict=True).definition
+        collect_tools([tool(search, strict=True)])
 
 
 def test_strict_false_is_never_strict():
@@ -119,6 +121,7 @@ DEFAULTS = [
     ("list", list[int], [1, 2], "Default: [1, 2]."),
     ("empty tuple", tuple[int, ...], (), "Default: []."),
     ("set, sorted", set[str], {"b", "a", "c"}, 'No duplicates. Default: ["a", "b", "c"].'),
+    ("said by the docstring", Annotated[int, "How many; 5 by default."], 5, "How many; 5 by default."),
     ("nan", float, float("nan"), "null leaves it out."),
     ("no JSON form", str, object(), "null leaves it out."),
     ("long", str, "x" * 300, "null leaves it out."),
@@ -351,7 +354,7 @@ def test_descriptions_by_precedence():
 
 
 def test_parameter_names_that_pydantic_keeps_for_itself():
-    def f(json: str, copy: int, _x: str, model_config: str, schema: str, dict: str = "d"): ...
+    def f(json: str, copy: int, _x: str, model_config: str, schema: str, dict: str = "d"): ...  # noqa: A002
 
     made = tool(f)
     text = '{"json": "a", "copy": 1, "_x": "b", "model_config": "c", "schema": "d"}'
@@ -427,7 +430,7 @@ def test_a_name_that_never_appears_is_refused_by_name():
     with pytest.raises(
         ToolDefinitionError, match=r"tool 'f': the annotation 'Nowhere' of parameter 'x' can't be evaluated"
     ):
-        tool(f).definition
+        collect_tools([tool(f)])
 
 
 def test_forward_references_inside_types():
@@ -459,7 +462,7 @@ def test_a_recursive_typing_typeddict_is_refused_with_the_way_out():
     def f(x: Recursive): ...
 
     with pytest.raises(ToolDefinitionError, match="Import TypedDict from typing_extensions instead"):
-        tool(f).definition
+        collect_tools([tool(f)])
 
 
 # --- refused -------------------------------------------------------------------------------------------------
@@ -487,7 +490,7 @@ def test_types_without_a_schema_are_refused(annotation, message):
 
     f.__annotations__ = {"y": int, "x": annotation, "z": datetime.timedelta}
     with pytest.raises(ToolDefinitionError, match=message):
-        tool(f).definition
+        collect_tools([tool(f)])
 
 
 # --- the schemas written without pydantic --------------------------------------------------------------------

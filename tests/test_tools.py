@@ -1,5 +1,6 @@
 """Tools: what can be one, how it binds and is called, sets of tools, and what is refused."""
 
+
 from __future__ import annotations
 
 import functools
@@ -214,7 +215,6 @@ def test_a_context_imported_only_for_type_checkers_is_recognised_by_its_name():
     def f(word: str, ctx): ...
 
     f.__annotations__["ctx"] = text
-    f.__globals__.pop("ToolContext_not_there", None)
     assert properties(tool(f)) == ["word"]
 
     def g(word: str, ctx): ...
@@ -226,7 +226,9 @@ def test_a_context_imported_only_for_type_checkers_is_recognised_by_its_name():
 def test_two_contexts_are_refused():
     def f(a: ToolContext, b: ToolContext) -> str: ...
 
-    with pytest.raises(ToolDefinitionError, match="'a' and 'b' are both a ToolContext. A call has one. Remove the other"):
+    with pytest.raises(
+        ToolDefinitionError, match="'a' and 'b' are both a ToolContext. A call has one. Remove the other"
+    ):
         collect_tools([f])
 
 
@@ -293,7 +295,9 @@ def test_a_plain_method_becomes_a_tool():
 
 @pytest.mark.parametrize("unbound", [Shop.sell, Caller.method])
 def test_a_method_without_its_object_is_refused(unbound):
-    with pytest.raises(ToolDefinitionError, match=r"is a method without its object: .* Pass the bound method, e.g. tools=\[obj\."):
+    with pytest.raises(
+        ToolDefinitionError, match=r"is a method without its object: .* Pass the bound method, e.g. tools=\[obj\."
+    ):
         collect_tools([unbound])
 
 
@@ -322,7 +326,11 @@ def positional(a: int, /, *args: int): ...
 REFUSED = [
     ("args", with_args, r"tool 'with_args': parameter 'rest' is \*rest\. .* Name each one, or take one list"),
     ("kwargs", with_kwargs, r"tool 'with_kwargs': parameter 'rest' is \*\*rest\. .* dict: rest: dict\[str, str\]"),
-    ("no annotation", unannotated, r"tool 'unannotated': parameter 'b' has no annotation\. .* Annotate it, e.g. b: str"),
+    (
+        "no annotation",
+        unannotated,
+        r"tool 'unannotated': parameter 'b' has no annotation\. .* Annotate it, e.g. b: str",
+    ),
     ("lambda", lambda: 1, r"a lambda has no name that a model could call\. .* tool\(function, name=\"look_up\"\)"),
     ("callable object", Caller(), r"a Caller object has no name .* Give one"),
     ("partial of an object", functools.partial(Caller(), 1), "a Caller object has no name"),
@@ -370,7 +378,13 @@ SCHEMA = {"type": "object", "properties": {"q": {"type": "string", "x-order": 1}
 
 def test_a_given_schema_is_kept_as_it_is():
     made = Tool.from_schema("find", "Find.", SCHEMA, lambda q: q)
-    assert made.definition == {"type": "function", "name": "find", "description": "Find.", "parameters": SCHEMA, "strict": False}
+    assert made.definition == {
+        "type": "function",
+        "name": "find",
+        "description": "Find.",
+        "parameters": SCHEMA,
+        "strict": False,
+    }
     assert call(made, '{"q": "a"}') == "a"
 
 
@@ -382,7 +396,12 @@ def test_a_given_schema_is_copied():
 
 
 def test_a_given_schema_is_strict_where_it_fits_or_where_told():
-    fits = {"type": "object", "properties": {"q": {"type": "string", "title": "Q"}}, "required": ["q"], "additionalProperties": False}
+    fits = {
+        "type": "object",
+        "properties": {"q": {"type": "string", "title": "Q"}},
+        "required": ["q"],
+        "additionalProperties": False,
+    }
     assert Tool.from_schema("find", None, fits, print).strict is True
     assert Tool.from_schema("find", None, fits, print, strict=False).strict is False
     assert Tool.from_schema("find", None, SCHEMA, print, strict=True).strict is True
@@ -401,13 +420,22 @@ def test_a_given_schema_takes_the_same_options():
 
 def test_no_schema_means_no_parameters():
     made = Tool.from_schema("ping", None, None, lambda: "pong")
-    assert made.definition["parameters"] == {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    assert made.definition["parameters"] == {
+        "type": "object",
+        "properties": {},
+        "required": [],
+        "additionalProperties": False,
+    }
     assert made.check("") == {}
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"type": "array"}, r"are of type 'array'\. .* Wrap it"), ({"type": object()}, "are no JSON schema"), ({"x": float("nan")}, "are no JSON schema")],
+    [
+        ({"type": "array"}, r"are of type 'array'\. .* Wrap it"),
+        ({"type": object()}, "are no JSON schema"),
+        ({"x": float("nan")}, "are no JSON schema"),
+    ],
     ids=["not an object", "not JSON", "nan"],
 )
 def test_bad_schemas_are_refused(parameters, message):
@@ -441,7 +469,12 @@ def test_prefixed_tools_run_the_same_functions():
 
 
 def test_toolsets_nest_and_take_functions_and_methods():
-    assert names(collect_tools([Toolset([Toolset([add]), Caller().method]), fetch, Shop("x").sell])) == ["add", "method", "fetch", "sell"]
+    assert names(collect_tools([Toolset([Toolset([add]), Caller().method]), fetch, Shop("x").sell])) == [
+        "add",
+        "method",
+        "fetch",
+        "sell",
+    ]
 
 
 @pytest.mark.parametrize("select", ["only", "without"])
@@ -456,13 +489,19 @@ def test_a_prefix_that_makes_bad_names_is_refused():
 
 
 def test_129_tools_are_refused_with_their_number():
-    with pytest.raises(TooManyTools, match=r"^129 tools given, the API accepts at most 128\. Select a subset with Toolset\.only\(\.\.\.\)\.$"):
+    with pytest.raises(
+        TooManyTools,
+        match=r"^129 tools given, the API accepts at most 128\. Select a subset with Toolset\.only\(\.\.\.\)\.$",
+    ):
         collect_tools([make(f"t{index}") for index in range(129)])
     assert len(collect_tools([make(f"t{index}") for index in range(128)])) == 128
 
 
 def test_duplicate_names_are_refused_with_both_functions():
-    with pytest.raises(ToolDefinitionError, match=r"two tools are called 'add': .*test_tools\.add, line \d+ and .*test_tools\.fetch, line \d+"):
+    with pytest.raises(
+        ToolDefinitionError,
+        match=r"two tools are called 'add': .*test_tools\.add, line \d+ and .*test_tools\.fetch, line \d+",
+    ):
         collect_tools([add, tool(fetch, name="add")])
 
 
@@ -474,7 +513,9 @@ def test_the_same_tool_twice_is_refused():
 
 @pytest.mark.parametrize("tools", [add, "add", {"add": add}, 5])
 def test_tools_must_be_a_list(tools):
-    with pytest.raises(ToolDefinitionError, match=r"It is a list of functions, tools and toolsets\. Write tools=\[\.\.\.\]"):
+    with pytest.raises(
+        ToolDefinitionError, match=r"It is a list of functions, tools and toolsets\. Write tools=\[\.\.\.\]"
+    ):
         collect_tools(tools)
 
 

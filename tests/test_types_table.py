@@ -3,6 +3,8 @@
 `python tests/test_types_table.py --write` makes the page again after a change.
 """
 
+# ruff: noqa: E501, UP007, UP045
+
 from __future__ import annotations
 
 import datetime

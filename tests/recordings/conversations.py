@@ -94,6 +94,8 @@ def remainder(items: list[Item], beginning: list[object]) -> list[Item] | None:
         first = rest.pop(0)
         if (words := _said(first)) is not None and words != left.pop(0):
             return None
+    while rest and _said(rest[0]) is None:
+        rest.pop(0)
     return None if left else rest
 
 

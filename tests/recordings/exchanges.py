@@ -61,11 +61,14 @@ class Exchange:
         return kept if "/" in kept and "*" not in kept else usual
 
     @property
-    def is_error(self) -> bool:
-        """Whether the answer is an HTTP error, or an error body of unknown status."""
-        return self.events is None and (self.status or 200) >= 400 or self.output_of(self.response) is None and (
-            self.events is None
-        )
+    def name(self) -> str:
+        """The file and the place in it; it names the test."""
+        return f"{self.source}#{self.index}"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the answer is an error body: by its status, or by holding no items where that is unknown."""
+        return self.events is None and self.output_of(self.response) is None
 
     @staticmethod
     def output_of(response: object) -> list[Item] | None:

@@ -1,0 +1,29 @@
+"""The `agentkit` command: agents at work in a terminal. It needs the extra `cli`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXTRA = frozenset({"click", "rich"})
+"""What the extra installs."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, by default the process's, and return its exit code."""
+    try:
+        from agentkit.cli.app import run_app
+    except ModuleNotFoundError as exc:
+        if exc.name not in EXTRA:
+            raise
+        sys.stderr.write(
+            f"agentkit: the command line needs {exc.name!r}, which isn't installed. "
+            "In the checkout, run: pip install -e '.[cli]'\n"
+        )
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return run_app(args)

@@ -1,0 +1,246 @@
+"""What reaches the terminal: text made harmless, cut to fit, coloured only where that is wanted.
+
+This is the one place that stands between a model's or a tool's text and the terminal: `harmless` for text,
+`harmless_json` for JSON, `one_line` for what must stay on a line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TextIO, cast
+
+from rich.cells import cell_len, set_cell_size
+from rich.color import ColorSystem
+from rich.style import Style
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_HIDDEN = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f"  # C0 controls: ESC begins sequences that recolour, retitle, write the clipboard
+    "\x7f-\x9f"  # DEL and C1: \x9b and \x9d are ESC [ and ESC ] in one character
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # Bidi_Control (Unicode TR 9): text that reads in another order
+    "\ud800-\udfff"  # lone surrogates, which no encoding takes
+)
+_UNSAFE: Final = re.compile(f"[\r{_HIDDEN}]")
+_LINE_END: Final = re.compile(r"\r(?=\n|\Z)")
+
+NARROWEST: Final = 20
+UNKNOWN_WIDTH: Final = 120
+"""Columns that a line may take where the output is no terminal."""
+
+
+def harmless(text: str) -> str:
+    """Return text whose control characters are shown as escapes, such as `\\x1b`, instead of obeyed.
+
+    Newlines and tabs stay, and `\\r\\n` becomes a newline. Each character is judged by itself, so a sequence
+    that is spread over several deltas does no more than one that comes whole.
+    """
+    return _UNSAFE.sub(_escape, _LINE_END.sub("", text))
+
+
+def harmless_json(text: str) -> str:
+    """Return the same JSON, with the characters that `harmless` shows written as JSON's own escapes."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """Return harmless text with every run of white space as one space."""
+    return harmless(" ".join(text.split()))
+
+
+def fit(text: str, columns: int, *, mark: str = "…") -> str:
+    """Return text cut to so many columns, wide characters counted as two; what is cut ends with `mark`."""
+    text = text[: 4 * columns + 4]  # as many as can matter, so that a long output costs nothing
+    if cell_len(text) <= columns:
+        return text
+    return set_cell_size(text, max(columns - cell_len(mark), 0)).rstrip() + mark
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def wants_color(file: TextIO, environ: Mapping[str, str]) -> bool:
+    """Tell whether to colour: on a terminal that can, unless `NO_COLOR` is set to anything (no-color.org)."""
+    if environ.get("NO_COLOR") or not _is_terminal(file):
+        return False
+    from rich.console import Console
+
+    console = Console(file=file, _environ=environ)
+    return console.color_system is not None and not console.legacy_windows
+
+
+def _is_terminal(file: TextIO) -> bool:
+    try:
+        return file.isatty()
+    except (OSError, ValueError):  # closed
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The few signs that aren't ASCII."""
+
+    call: str = "▸"
+    arrow: str = "→"
+    failed: str = "✗"
+    dot: str = "·"
+    dash: str = "—"
+    cut: str = "…"
+
+
+ASCII: Final = Glyphs(call=">", arrow="->", failed="!!", dot="|", dash="--", cut="...")
+
+
+class Stream:
+    """An output: knows whether it stands at the start of a line, and goes quiet once its reader has left."""
+
+    def __init__(self, file: TextIO, environ: Mapping[str, str]) -> None:
+        self._file = file
+        self._lock = threading.Lock()  # tools print from their threads
+        self._colored = wants_color(file, environ)
+        self.is_terminal = _is_terminal(file)
+        self.at_start = True
+        self.writes = 0
+        """Grows with each write, so that who left a line open can see whether it still ends as it did."""
+        self.glyphs = Glyphs() if _can_encode(file, "▸→✗·—…") else ASCII
+        self.is_unicode = (file.encoding or "").lower().replace("-", "") == "utf8"
+
+    @property
+    def columns(self) -> int:
+        """How wide a line may be; asked anew each time, since windows change."""
+        if not self.is_terminal:
+            return UNKNOWN_WIDTH
+        try:
+            # the last column stays free: some terminals break the line when it is filled
+            return max((os.get_terminal_size(self._file.fileno()).columns or 80) - 1, NARROWEST)
+        except (OSError, ValueError):
+            return 80
+
+    def write(self, text: str, style: str = "") -> None:
+        """Write text as it is; it must have been made harmless."""
+        if not text:
+            return
+        with self._lock:
+            self.writes += 1
+            self.at_start = text.endswith("\n")
+            self._put(_styled(text, style) if style and self._colored else text)
+
+    def line(self, text: str, style: str = "") -> None:
+        """Write text as a line of its own."""
+        self.break_line()
+        self.write(text, style)
+        self.break_line()
+
+    def break_line(self) -> None:
+        """End the line, unless nothing stands on it."""
+        if not self.at_start:
+            self.write("\n")
+
+    def _put(self, text: str) -> None:
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except (OSError, ValueError):  # `| head -1` has read enough, or the window was closed
+            self._discard()
+
+    def _discard(self) -> None:
+        """Send what follows, and what the file still holds for the interpreter's exit, nowhere."""
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._file.fileno())
+            os.close(nowhere)
+
+
+def _styled(text: str, style: str) -> str:
+    body = text.rstrip("\n")  # a background or underline must not run on to the next line
+    return Style.parse(style).render(body, color_system=ColorSystem.STANDARD) + text[len(body) :]
+
+
+def _can_encode(file: TextIO, text: str) -> bool:
+    try:
+        text.encode(file.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+class Prints:
+    """What stands in for `sys.stdout` while an agent's own code runs: its prints go among the notes."""
+
+    def __init__(self, notes: Stream, file: TextIO) -> None:
+        self._notes = notes
+        self._file = file
+        self._seen = -1
+
+    def write(self, text: str) -> int:
+        """Write to the notes, on a line that belongs to the prints."""
+        if self._notes.writes != self._seen:
+            self._notes.break_line()
+        self._notes.write(text)
+        self._seen = self._notes.writes
+        return len(text)
+
+    def writelines(self, lines: Iterator[str]) -> None:
+        """Write each."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where a command writes: the answer to stdout and nothing else there, all the rest to stderr."""
+
+    answer: Stream
+    notes: Stream
+
+
+@contextlib.contextmanager
+def open_outputs(environ: Mapping[str, str]) -> Iterator[Outputs]:
+    """Take stdout for the answer, and send everybody else's output to stderr while it is taken.
+
+    Prints of an agent's file and tools, and what their child processes write, would otherwise end up in
+    `agentkit run ... > answer.txt`.
+    """
+    ours, theirs = sys.stdout, sys.stderr
+    for file in (ours, theirs):
+        with contextlib.suppress(AttributeError):
+            file.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with _divert_descriptor(ours) as file:
+        answer = Stream(file, environ)
+        # on one terminal they share the line that they write on
+        notes = answer if answer.is_terminal and _is_terminal(theirs) else Stream(theirs, environ)
+        sys.stdout = cast("TextIO", Prints(notes, theirs))
+        try:
+            yield Outputs(answer, notes)
+        finally:
+            sys.stdout = ours
+
+
+@contextlib.contextmanager
+def _divert_descriptor(stdout: TextIO) -> Iterator[TextIO]:
+    """Point file descriptor 1 to stderr, and give a file that still writes to where it pointed."""
+    if stdout is not sys.__stdout__ or stdout.fileno() != 1:
+        yield stdout
+        return
+    stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(kept, "w", encoding=stdout.encoding, errors="backslashreplace", closefd=False) as file:  # noqa: PTH123
+            yield file
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,37 @@
+"""New here: a tool. The model asks for it, agentkit runs it, the model answers with what it gave."""
+
+import os
+from typing import Literal
+
+from agentkit import Agent, tool
+from agentkit.testing import ReceivedRequest, Reply, call, example_client
+
+MODEL = os.environ.get("AGENTKIT_MODEL", "gpt-oss-120b")
+
+
+@tool
+def weather(city: str, unit: Literal["C", "F"] = "C") -> dict[str, object]:
+    """Current weather in a city.
+
+    Args:
+        city: City name, for example "Oslo".
+        unit: Temperature unit.
+    """
+    return {"city": city, "temperature": 7 if unit == "C" else 45, "unit": unit, "sky": "rain"}
+
+
+def script(request: ReceivedRequest) -> Reply:
+    """What the scripted model says: first a call, then an answer."""
+    if request.last_output is None:
+        return call("weather", {"city": "Oslo"})
+    return "Yes, take a coat: it is 7 °C and raining in Oslo."
+
+
+client = example_client(script)  # AGENTKIT_LIVE=1 asks a real model
+agent = Agent(model=MODEL, instructions="Answer in one sentence.", tools=[weather])
+
+if __name__ == "__main__":
+    result = agent.run_sync("Do I need a coat in Oslo?", client=client)
+    print(result.output)
+    for made in result.tool_calls:
+        print(f"  {made.name}{made.arguments} -> {made.output}")
