@@ -326,7 +326,7 @@ class Agent(Generic[OutT]):
 _AGAIN = "Answer again, with the whole corrected JSON and nothing else."
 
 if TYPE_CHECKING:
-    Input: TypeAlias = "str | Part | Sequence[str | Part] | Item | Sequence[Item] | None"
+    Input: TypeAlias = "str | Part | Item | Sequence[str | Part | Item] | None"
 
 
 def input_items(value: object) -> list[Item]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from agentkit import json
 from agentkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class Image:
 
     @classmethod
     def from_path(cls, path: str | PathLike[str], *, detail: Literal["auto", "low", "high"] | None = None) -> Image:
-        """Read a picture from a file into a `data:` URL; the media type comes from the file's name."""
+        """Read a picture from a file into a `data:` URL; its first bytes say what it is, or else its name."""
         data, media_type = _read(path)
-        return cls.from_bytes(data, media_type=media_type, detail=detail)
+        return cls.from_bytes(data, media_type=_sniff_image(data) or media_type, detail=detail)
 
     @classmethod
     def from_bytes(
@@ -205,11 +206,15 @@ def reasoning_text(item: Item) -> str:
 
 
 def with_message_type(items: Iterable[Item]) -> list[Item]:
-    """Return items with `type: "message"` on those that left it out.
+    """Return items with `type: "message"` on those that left it out, or null.
 
     OpenAI lets a message omit it; the Open Responses specification requires it on every item.
     """
-    return [{"type": "message", **item} if "type" not in item and "role" in item else item for item in items]
+    return [_typed(item) if item.get("type") is None and "role" in item else item for item in items]
+
+
+def _typed(item: Item) -> Item:
+    return {"type": "message", **{name: value for name, value in item.items() if name != "type"}}
 
 
 def _parts(content: object, *kinds: str) -> list[JSONObject]:
@@ -228,8 +233,6 @@ def _arguments(value: object) -> str:
         return value
     if value is None:
         return ""
-    from agentkit import json
-
     return json.encode(value).decode()
 
 

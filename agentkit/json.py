@@ -13,7 +13,8 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 JSONObject: TypeAlias = "dict[str, JSON]"
 
 MAX_DEPTH = 200
-"""Nesting accepted by `decode_strict`; deeper text is refused instead of exhausting the stack."""
+"""Nesting accepted in and out. The interpreter's own limit differs from version to version, and with how deep
+the caller already is: what one place had read, another could not write."""
 
 
 class JSONError(ValueError):
@@ -23,36 +24,37 @@ class JSONError(ValueError):
 def encode(value: object) -> bytes:
     """Return `value` as compact UTF-8 JSON, keys in their order.
 
-    Lone surrogates, which UTF-8 can't carry, are written as ``\\ud800`` escapes; NaN and infinities raise
-    `JSONError`.
+    Lone surrogates, which UTF-8 can't carry, are written as ``\\ud800`` escapes; NaN and infinities, and
+    nesting deeper than `MAX_DEPTH`, raise `JSONError`.
     """
     try:
         text = _encode_text(value)
         try:
-            return text.encode()
+            data = text.encode()
         except UnicodeEncodeError:
-            return _encode_ascii(value).encode("ascii")
+            data = _encode_ascii(value).encode("ascii")
     except (ValueError, TypeError, RecursionError) as exc:
-        raise JSONError(f"not representable as JSON: {exc or type(exc).__name__}") from exc
+        raise JSONError(f"not representable as JSON: {str(exc) or type(exc).__name__}") from exc
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        _check_depth(value, MAX_DEPTH)
+    return data
 
 
-def decode(data: bytes | str) -> JSON:
+def decode(data: bytes | str, *, max_depth: int = MAX_DEPTH) -> JSON:
     """Parse one JSON document received from a server. For equal keys, the last one wins.
 
     A byte order mark is skipped. Refused with `JSONError`: invalid UTF-8, NaN and infinities (also ``1e999``),
-    trailing text, nesting and integers beyond the interpreter's limits.
+    trailing text, nesting deeper than `max_depth`, integers beyond the interpreter's limit (4,300 digits).
     """
-    return _decode(data, _DECODER)
+    return _decode(data, _DECODER, max_depth)
 
 
 def decode_strict(data: bytes | str) -> JSON:
-    """Parse like `decode`, and also refuse duplicate keys and nesting deeper than `MAX_DEPTH`."""
-    value = _decode(data, _STRICT_DECODER)
-    _check_depth(value)
-    return value
+    """Parse like `decode`, and also refuse duplicate keys."""
+    return _decode(data, _STRICT_DECODER, MAX_DEPTH)
 
 
-def _decode(data: bytes | str, decoder: json.JSONDecoder) -> JSON:
+def _decode(data: bytes | str, decoder: json.JSONDecoder, max_depth: int) -> JSON:
     try:
         text = data.decode() if isinstance(data, bytes | bytearray) else data
         value: JSON = decoder.decode(text.removeprefix("\ufeff"))
@@ -62,24 +64,28 @@ def _decode(data: bytes | str, decoder: json.JSONDecoder) -> JSON:
         raise JSONError(f"invalid UTF-8 at byte {exc.start}") from exc
     except json.JSONDecodeError as exc:
         raise JSONError(f"{exc.msg} at character {exc.pos}") from exc
-    except ValueError as exc:  # integers beyond sys.get_int_max_str_digits(), and the hooks below
+    except JSONError:
+        raise
+    except ValueError as exc:  # integers beyond sys.get_int_max_str_digits()
         raise JSONError(str(exc)) from exc
+    if text.count("[") + text.count("{") > max_depth:  # cheap, and nearly always enough
+        _check_depth(value, max_depth)
     return value
 
 
-def _check_depth(value: JSON) -> None:
-    level: list[JSON] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        if not level:
-            return
-        below: list[JSON] = []
+def _check_depth(value: object, most: int) -> None:
+    level: list[object] = [value]
+    for _ in range(most + 1):
+        below: list[object] = []
         for node in level:
             if isinstance(node, dict):
                 below.extend(node.values())
-            elif isinstance(node, list):
+            elif isinstance(node, list | tuple):
                 below.extend(node)
+        if not below:
+            return
         level = below
-    raise JSONError(f"nested deeper than {MAX_DEPTH} levels")
+    raise JSONError(f"nested deeper than {most} levels")
 
 
 def _finite(text: str) -> float:

@@ -227,7 +227,7 @@ def split_annotated(annotation: object) -> tuple[object, list[typing.Any]]:
 
 def annotate(base: object, metadata: list[typing.Any]) -> object:
     """Return `Annotated[base, *metadata]`, or `base` where there is no metadata."""
-    return Annotated.__class_getitem__((base, *metadata)) if metadata else base  # type: ignore[attr-defined]
+    return typing.cast("typing.Any", Annotated)[(base, *metadata)] if metadata else base
 
 
 def is_field_info(value: object) -> bool:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FORMAT = "agentkit.transcript"
 VERSION = 1
 
+_OWN_DEPTH = json.MAX_DEPTH + 8
+"""Nesting of our own text: the brackets around the items come on top of theirs."""
+
 ReasoningMode: TypeAlias = Literal["raw", "summary", "drop"]
 Outcome: TypeAlias = Literal["ok", "error", "timeout", "cancelled", "not_run"]
 
@@ -141,10 +144,9 @@ class OutputsEntry:
 Entry: TypeAlias = InputEntry | ResponseEntry | OutputsEntry
 
 
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Transcript:
     """An immutable conversation. `append` and its kin return a new one; a failed operation changes nothing."""
-
-    __slots__ = ("entries",)
 
     entries: tuple[Entry, ...]
     """The entries, oldest first."""
@@ -155,7 +157,7 @@ class Transcript:
         for index, entry in enumerate(entries):
             _check_append(kept[-1] if kept else None, entry, f"entries[{index}]")
             kept.append(entry)
-        self.entries = tuple(kept)
+        object.__setattr__(self, "entries", tuple(kept))
 
     def append(self, entry: Entry) -> Transcript:
         """Return the conversation with one entry more; raises `TranscriptError` where it can't stand."""
@@ -231,20 +233,25 @@ class Transcript:
         Raises `TranscriptError` where the result would be illegal: a call or an output may change, but not
         the call_id that ties them together, nor who wrote the item.
         """
+        place = f"items[{index}]"
         position, offset, old = self._locate(index)
-        entry = self.entries[position]
+        _check_item(item, place)
+        item = item_views.with_message_type([item])[0]
         if item_views.is_output(old) != item_views.is_output(item) or old.get("type") != item.get("type"):
             raise TranscriptError(
-                f"items[{index}] is a {_name(old)}, the new item a {_name(item)}. "
+                f"{place} is a {_name(old)}, the new item a {_name(item)}. "
                 "Replace an item by one of its kind; for another order build one with Transcript.from_items([...])."
             )
-        if old.get("call_id") != item.get("call_id"):
-            raise TranscriptError(f"items[{index}] has call_id {old.get('call_id')!r}; the new item must keep it.")
-        _refuse_reference(item, f"items[{index}]")
-        all_items = entry.items
-        all_items[offset] = item_views.with_message_type([item])[0]
-        changed = replace(entry, data=encode_items(all_items))
-        return _unchecked((*self.entries[:position], changed, *self.entries[position + 1 :]))
+        shown = self.items[index].get("call_id")
+        if item.get("call_id") not in (old.get("call_id"), shown):
+            raise TranscriptError(f"{place} has call_id {shown!r}; the new item must keep it.")
+        if old.get("type") == "function_call_output":
+            _check_output(item, place)
+        item = {name: value for name, value in item.items() if name != "call_id" or name in old}
+        all_items = self.entries[position].items
+        all_items[offset] = {**item, "call_id": old["call_id"]} if "call_id" in old else item
+        changed = _with_items(self.entries[position], all_items, place)
+        return Transcript((*self.entries[:position], changed, *self.entries[position + 1 :]))
 
     def _locate(self, index: int) -> tuple[int, int, Item]:
         """Return entry, offset in its items, and the item, for an index into `items`."""
@@ -257,7 +264,8 @@ class Transcript:
                 if count == index:
                     return position, offset, item
                 count += 1
-        raise TranscriptError(f"index {index} given, this transcript has {count} items. Give 0 to {count - 1}.")
+        allowed = f"Give 0 to {count - 1}." if count else "There is nothing to replace."
+        raise TranscriptError(f"index {index} given, this transcript has {count} items. {allowed}")
 
     def diff(self, other: Transcript) -> TranscriptDiff:
         """Compare with another conversation, item by item; the result prints as text."""
@@ -275,24 +283,17 @@ class Transcript:
     def from_json(cls, text: str | bytes) -> Transcript:
         """Read what `to_json` wrote. Raises `TranscriptError` for other text, and for a newer version by name."""
         try:
-            value = json.decode(text)
+            value = json.decode(text, max_depth=_OWN_DEPTH)
         except json.JSONError as exc:
             raise TranscriptError(f"not a transcript: {exc}. Give what Transcript.to_json() wrote.") from exc
         if not isinstance(value, dict) or value.get("format") != FORMAT or not isinstance(value.get("entries"), list):
             raise TranscriptError(f'not a transcript: no "format": "{FORMAT}". Give what Transcript.to_json() wrote.')
-        if value.get("version") != VERSION:
-            raise TranscriptError(
-                f"transcript version {value.get('version')!r}, this agentkit reads version {VERSION}. "
-                "Update agentkit to read newer ones."
-            )
+        if (version := value.get("version")) != VERSION:
+            newer = isinstance(version, int) and version > VERSION
+            advice = "Update agentkit to read newer ones." if newer else "Give what Transcript.to_json() wrote."
+            raise TranscriptError(f"transcript version {version!r}, this agentkit reads version {VERSION}. {advice}")
         listed = cast("list[object]", value["entries"])
         return cls(_entry_from_json(entry, f"entries[{index}]") for index, entry in enumerate(listed))
-
-    def __eq__(self, other: object) -> bool:
-        return self.entries == other.entries if isinstance(other, Transcript) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self.entries)
 
     def __repr__(self) -> str:
         return f"<Transcript: {self.turns} turns, {len(self.entries)} entries, {len(self.open_calls)} open calls>"
@@ -309,12 +310,13 @@ class InputView:
     left out; and reasoning, where the caller or the server's profile asks for another form.
     """
 
-    __slots__ = ("_aliases", "_originals", "_reasoning", "_seen", "left_out", "needs_encrypted_reasoning")
+    __slots__ = ("_aliases", "_numbers", "_originals", "_reasoning", "_seen", "left_out", "needs_encrypted_reasoning")
 
     def __init__(self, reasoning: ReasoningMode = "raw", *, needs_encrypted_reasoning: bool = False) -> None:
         self._reasoning = reasoning
         self.needs_encrypted_reasoning = needs_encrypted_reasoning
         self._seen: set[str] = set()
+        self._numbers: dict[str, int] = {}
         self._originals: tuple[str, ...] = ()
         self._aliases: tuple[str, ...] = ()
         self.left_out = 0
@@ -364,10 +366,12 @@ class InputView:
         return tuple(names)
 
     def _new_name(self, call_id: str) -> str:
-        stem = call_id if _is_sendable(call_id) else "".join(c for c in call_id if _is_sendable(c)) or "call"
-        number = 2
-        while (name := f"{stem[: MAX_CALL_ID - 8]}-{number}") in self._seen:
+        stem = "".join(c for c in call_id[:MAX_CALL_ID] if _is_sendable(c))[: MAX_CALL_ID - 8] or "call"
+        # Counting goes on where it stopped: a server may give the same id on each of a thousand turns.
+        number = self._numbers.get(stem, 2)
+        while (name := f"{stem}-{number}") in self._seen:
             number += 1
+        self._numbers[stem] = number + 1
         return name
 
     def _view_reasoning(self, items: list[Item]) -> list[Item]:
@@ -390,13 +394,13 @@ def encode_items(items: Iterable[Item]) -> bytes:
 
 
 def _decode_items(data: bytes) -> list[Item]:
-    return cast("list[Item]", json.decode(b"[" + data + b"]"))
+    return cast("list[Item]", json.decode(b"[" + data + b"]", max_depth=_OWN_DEPTH))
 
 
 def _unchecked(entries: tuple[Entry, ...]) -> Transcript:
     """Make a transcript of entries whose order is known to be legal."""
     transcript = Transcript()
-    transcript.entries = entries
+    object.__setattr__(transcript, "entries", entries)
     return transcript
 
 
@@ -406,8 +410,10 @@ def _open_ids(entry: Entry) -> tuple[str, ...]:
 
 def _check_append(last: Entry | None, entry: Entry, place: str) -> None:
     open_ids = _open_ids(last) if last is not None else ()
+    if not isinstance(entry, InputEntry | ResponseEntry | OutputsEntry):
+        raise TranscriptError(f"{place}: {entry!r} is no entry. For items use Transcript.extend([...]).")
     if isinstance(entry, OutputsEntry):
-        if Counter(entry.call_ids) != Counter(open_ids):
+        if not entry.records or Counter(entry.call_ids) != Counter(open_ids):
             raise TranscriptError(
                 f"{place}: outputs for the calls {list(entry.call_ids)}, but open are {list(open_ids)}. "
                 "Give each open call exactly one output."
@@ -428,21 +434,27 @@ def _group(items: Iterable[Item], open_ids: Sequence[str], instructions: str | N
     index = -1
     for index, item in enumerate(items):
         _check_item(item, f"items[{index}]")
-        next_kind = _kind(item, bool(waiting))
+        next_kind = _kind(item, kind == "outputs" or bool(+waiting))
         if group and next_kind != kind:
             yield (entry := _entry(kind, group, instructions))
-            waiting = Counter(_open_ids(entry)) if kind == "response" else waiting
             group = []
+            if kind == "response":
+                waiting = Counter(_open_ids(entry))
+                next_kind = _kind(item, bool(waiting))
         kind = next_kind
         _check_order(kind, item, waiting, f"items[{index}]")
         group.append(item_views.with_message_type([item])[0])
     if group:
         yield _entry(kind, group, instructions)
     if kind == "outputs" and +waiting:
-        raise TranscriptError(f"items[{index}]: the list ends while the calls {sorted(+waiting)} have no output.")
+        raise TranscriptError(
+            f"items[{index}]: the list ends while the calls {sorted(+waiting)} have no output. "
+            "Give a function_call_output for each of them."
+        )
 
 
 def _kind(item: Item, waiting: bool) -> str:
+    """Return which entry an item belongs to. Outputs of other calls stand among those of the functions."""
     kind = item.get("type")
     if kind == "function_call_output" or (waiting and isinstance(kind, str) and kind.endswith("_output")):
         return "outputs"
@@ -455,15 +467,23 @@ def _check_order(kind: str, item: Item, waiting: Counter[str], place: str) -> No
         call_id = item.get("call_id")
         if not isinstance(call_id, str) or not waiting[call_id]:
             raise TranscriptError(
-                f"{place}: an output for call_id {call_id!r}, but the calls without output are {sorted(+waiting)}."
+                f"{place}: an output for call_id {call_id!r}, but the calls without output are {sorted(+waiting)}. "
+                "Put each output after its call, once."
             )
-        if not isinstance(item.get("output"), str | list):
-            raise TranscriptError(f"{place}: `output` is {item.get('output')!r}; the API takes a string or parts.")
+        _check_output(item, place)
         waiting[call_id] -= 1
     elif kind != "outputs" and +waiting:
         raise TranscriptError(
             f"{place}: a {_name(item)} while the calls {sorted(+waiting)} wait for their outputs. "
-            "Put a function_call_output for each of them before it."
+            "Run them by continuing without a prompt (input=None), or put a function_call_output for each before it."
+        )
+
+
+def _check_output(item: Item, place: str) -> None:
+    if not isinstance(item.get("output"), str | list):
+        raise TranscriptError(
+            f"{place}: `output` is {item.get('output')!r}; the API takes a string or a list of parts. "
+            "Give other values as JSON text."
         )
 
 
@@ -476,18 +496,33 @@ def _entry(kind: str, group: list[Item], instructions: str | None) -> Entry:
     return OutputsEntry(encode_items(group), tuple(OutputRecord(cast("str", item["call_id"])) for item in outputs))
 
 
+def _with_items(entry: Entry, items: list[Item], place: str) -> Entry:
+    """Return an entry with other items, and with what it notes of them brought in line."""
+    try:
+        if isinstance(entry, ResponseEntry):
+            return ResponseEntry.of(Response({**entry.response.raw, "output": cast("list[json.JSON]", items)}))
+        return replace(entry, data=encode_items(items))
+    except json.JSONError as exc:
+        raise TranscriptError(f"{place}: {exc}. Give plain JSON values.") from exc
+
+
 def _check_item(item: object, place: str) -> None:
+    """Refuse what the caller can't send: everything must be a JSON object with a type, or a message with a role."""
     if not isinstance(item, dict):
         raise TranscriptError(f"{place}: {item!r} is no item. Give JSON objects, such as those of a request's input[].")
-    _refuse_reference(item, place)
-    if "type" not in item and "role" not in item:
-        raise TranscriptError(f"{place}: neither `type` nor `role`, keys {sorted(item)[:8]}. Every item has a type.")
-
-
-def _refuse_reference(item: Item, place: str) -> None:
+    kind = item.get("type")
+    if not isinstance(kind, str) and (kind is not None or "role" not in item):
+        raise TranscriptError(
+            f"{place}: `type` is {kind!r}, and the keys are {sorted(map(str, item))[:8]}. "
+            "Give each item a type; only a message with a role can do without."
+        )
     # SambaNova: "clients must supply the full conversation history in input[]"
-    if item.get("type") == "item_reference":
+    if kind == "item_reference":
         raise TranscriptError(f"{place}: an item_reference. A stateless server has nothing to refer to: give the item.")
+    try:
+        json.encode(item)
+    except json.JSONError as exc:
+        raise TranscriptError(f"{place}: {exc}. Give plain JSON values.") from exc
 
 
 def _name(item: Item) -> str:
@@ -539,11 +574,34 @@ def _entry_from_json(value: object, place: str) -> Entry:
         case {"kind": "input", "instructions": str() | None as instructions, "items": [*items]}:
             return InputEntry(_checked_items(items, place), instructions)
         case {"kind": "response", "response": dict() as meta, "items": [*items]}:
-            _checked_items(items, place)
-            return ResponseEntry.of(Response({**meta, "output": items}))
+            return _response_entry(meta, items, place)
         case {"kind": "outputs", "records": [*records], "items": [*items]}:
-            return OutputsEntry(_checked_items(items, place), tuple(_record(record, place) for record in records))
-    raise TranscriptError(f"{place}: not an entry: {repr(value)[:200]}")
+            return _outputs_entry([_record(record, place) for record in records], items, place)
+    raise TranscriptError(f"{place}: not an entry: {repr(value)[:200]}. Give what Transcript.to_json() wrote.")
+
+
+def _response_entry(meta: JSONObject, items: list[object], place: str) -> ResponseEntry:
+    """Read a response back. Its items are the server's: whatever it sent stays, also what has no type."""
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise TranscriptError(f"{place}.items[{index}]: {item!r} is no item. Give what Transcript.to_json() wrote.")
+    try:
+        return ResponseEntry.of(Response({**meta, "output": cast("list[json.JSON]", items)}))
+    except json.JSONError as exc:
+        raise TranscriptError(f"{place}: {exc}. Give what Transcript.to_json() wrote.") from exc
+
+
+def _outputs_entry(records: list[OutputRecord], items: list[object], place: str) -> OutputsEntry:
+    data = _checked_items(items, place)
+    outputs = [item for item in cast("list[Item]", items) if item.get("type") == "function_call_output"]
+    for item in outputs:
+        _check_output(item, place)
+    given, noted = [item.get("call_id") for item in outputs], [record.call_id for record in records]
+    if given != noted:
+        raise TranscriptError(
+            f"{place}: outputs for the calls {given}, records of {noted}. Give what Transcript.to_json() wrote."
+        )
+    return OutputsEntry(data, tuple(records))
 
 
 def _checked_items(items: list[object], place: str) -> bytes:
@@ -562,4 +620,6 @@ def _record(value: object, place: str) -> OutputRecord:
             "full": str() | None as full,
         }:
             return OutputRecord(call_id, name, outcome, final, full)
-    raise TranscriptError(f"{place}: not a record of an output: {repr(value)[:200]}")
+    raise TranscriptError(
+        f"{place}: not a record of an output: {repr(value)[:200]}. Give what Transcript.to_json() wrote."
+    )

@@ -1,5 +1,6 @@
 """What a model may write as arguments, and what it is told otherwise (faults.md, T01 to T09)."""
 
+# ruff: noqa: B006
 
 from __future__ import annotations
 

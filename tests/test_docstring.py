@@ -1,6 +1,5 @@
 """Docstrings of three styles, read by our parser and compared with the docstring_parser package."""
 
-
 from __future__ import annotations
 
 import inspect

@@ -78,8 +78,8 @@ TABLE = [
     ("dict in its order", {"b": 1, "a": [True, None]}, '{"b":1,"a":[true,null]}'),
     (
         "keys that are no text",
-        {1: "a", None: "b", Level.LOW: "c", True: "d", (1, 2): "e", datetime.date(2025, 1, 31): "f"},
-        '{"1":"d","null":"b","low":"c","1, 2":"e","2025-01-31":"f"}',
+        {1: "a", None: "b", Level.LOW: "c", (1, 2): "e", datetime.date(2025, 1, 31): "f"},
+        '{"1":"a","null":"b","low":"c","1, 2":"e","2025-01-31":"f"}',
     ),
     ("text stays text", {"ü": "\u2028"}, '{"ü":"\u2028"}'),
     ("set of text, sorted", {"b", "a", "c"}, '["a","b","c"]'),

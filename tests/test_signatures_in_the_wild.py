@@ -1,7 +1,5 @@
 """Signatures and docstrings the way public code writes them: retail and airline desks, MCP servers, data science."""
 
-# ruff: noqa: E501
-
 from __future__ import annotations
 
 import datetime as dt
@@ -21,7 +19,7 @@ from pydantic import BaseModel, Field, HttpUrl
 from agentkit.tools import collect_tools, tool
 from tests.test_types_table import outside_subset
 
-# ruff: noqa: B006, UP006, UP007, UP045, RUF013
+# ruff: noqa: B006, B008, E501, UP006, UP007, UP042, UP045, RUF013
 
 
 class FlightInfo(BaseModel):

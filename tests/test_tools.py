@@ -1,6 +1,5 @@
 """Tools: what can be one, how it binds and is called, sets of tools, and what is refused."""
 
-
 from __future__ import annotations
 
 import functools
@@ -227,7 +226,7 @@ def test_two_contexts_are_refused():
     def f(a: ToolContext, b: ToolContext) -> str: ...
 
     with pytest.raises(
-        ToolDefinitionError, match="'a' and 'b' are both a ToolContext. A call has one. Remove the other"
+        ToolDefinitionError, match=r"'a' and 'b' are both a ToolContext. A call has one\. Remove the other"
     ):
         collect_tools([f])
 
@@ -362,7 +361,7 @@ def test_bad_timeouts_are_refused(timeout_s):
 
 
 def test_a_bad_effect_is_refused():
-    with pytest.raises(ToolDefinitionError, match="effect is 'safe'. It is one of 'unsafe', 'idempotent', 'pure'"):
+    with pytest.raises(ToolDefinitionError, match=r"effect is 'safe'\. It is one of 'unsafe', 'idempotent', 'pure'"):
         tool(add, effect="safe")
 
 

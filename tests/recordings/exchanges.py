@@ -6,6 +6,7 @@ The README beside that file says where they come from and what each field means.
 from __future__ import annotations
 
 import functools
+import gc
 import gzip
 import json
 import os
@@ -96,6 +97,19 @@ class Exchange:
         return self.output_of(self.final) or self.done_items
 
     @property
+    def failure(self) -> Item | None:
+        """What an `error` event, or a failed response, says."""
+        datas = [event["data"] for event in self.events or () if isinstance(event["data"], dict)]
+        spoken = next((data.get("error") or data for data in datas if data.get("type") == "error"), None)
+        return spoken or (self.final or {}).get("error")
+
+    @property
+    def refusal(self) -> str:
+        """What the model said in refusal parts."""
+        messages = [item for item in self.output if item.get("type") == "message"]
+        return "".join(part.get("refusal", "") for item in messages for part in item["content"])
+
+    @property
     def input(self) -> list[Item]:
         """The items of the request; a bare string as the message that it stands for."""
         given = self.request.get("input")
@@ -135,7 +149,9 @@ def exchanges() -> tuple[Exchange, ...]:
     if place is None:
         return ()
     with gzip.open(place / "exchanges.jsonl.gz", "rt", encoding="utf-8") as lines:
-        return tuple(_exchange(json.loads(line)) for line in lines)
+        found = tuple(_exchange(json.loads(line)) for line in lines)
+    gc.freeze()  # they live as long as the process, and each of the suite's gc.collect() would walk them all
+    return found
 
 
 def _exchange(line: Item) -> Exchange:

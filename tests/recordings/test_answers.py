@@ -15,7 +15,7 @@ from tests.recordings.streams import fold
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=ABSENT)
 
-ANSWERS = [exchange for exchange in exchanges() if not exchange.is_refusal and exchange.final is not None]
+ANSWERS = [exchange for exchange in exchanges() if not exchange.is_refusal and exchange.failure is None]
 
 
 @pytest.mark.parametrize("exchange", ANSWERS, ids=lambda exchange: exchange.name)

@@ -1,0 +1,272 @@
+"""The events of a run as lines in a terminal: the answer as it comes, and around it what the agent does.
+
+Lines only ever grow at their end: no cursor is moved, nothing is taken back, so that scrolling back, selecting
+and copying stay as they are everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from rich.cells import cell_len
+
+from agentkit.canonical import to_json
+from agentkit.cli.loading import place_of
+from agentkit.cli.terminal import fit, harmless, harmless_json, one_line
+from agentkit.errors import ToolError
+from agentkit.events import (
+    AttemptDiscarded,
+    OutputRejected,
+    ReasoningDelta,
+    ResponseFinished,
+    RetryWaiting,
+    TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
+from agentkit.items import call_view
+from agentkit.transcript import OutputsEntry, ResponseEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentkit.cli.terminal import Glyphs, Outputs
+    from agentkit.events import Event
+    from agentkit.response import Usage
+    from agentkit.run import Result
+    from agentkit.transcript import Transcript
+
+DIM: Final = "dim"
+CALL: Final = "cyan"
+WARNING: Final = "yellow"
+ERROR: Final = "red"
+
+HEAD_SHARE: Final = 0.6
+"""How much of a line a call may take before its result."""
+
+
+class RunDisplay:
+    """Shows one run. The answer goes to `outputs.answer`, everything else to `outputs.notes`.
+
+    On a terminal the text is shown as it comes. Elsewhere the answer is written once, when it is whole: a file
+    or a pipe can't be told that an attempt broke off, or that a text was no more than an aside before a call.
+    """
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        *,
+        as_text: bool = True,
+        reasoning: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`as_text` is False for an agent whose answer is shown as JSON, once it is checked."""
+        self._answer, self._notes = outputs.answer, outputs.notes
+        self._as_text = as_text
+        self._live = as_text and outputs.answer.is_terminal
+        self._reasoning = reasoning
+        self._clock = clock
+        self._start = clock()
+        self._asked_at = self._start
+        self._model_s = 0.0
+        self._section: object = None
+        self._shown = ""
+        self._arguments: dict[str, str] = {}
+        self._open_line = (-1, "")
+
+    def show(self, event: Event) -> None:
+        """Show what happened."""
+        match event:
+            case TextDelta(text, item_id):
+                if self._live:
+                    self._enter(("text", item_id))
+                    self._answer.write(harmless(text))
+                self._shown += text
+            case ReasoningDelta(text, item_id):
+                if self._reasoning:
+                    self._enter(("reasoning", item_id))
+                    self._notes.write(harmless(text), DIM)
+            case ToolStarted(call_id, name, arguments):
+                self._begin_call(call_id, name, arguments)
+            case ToolProgress(_, name, data):
+                self._note(f"  {one_line(name)}: {one_line(_in_words(data))}")
+            case ToolFinished():
+                self._end_call(event)
+            case ResponseFinished(response):
+                self._model_s += self._clock() - self._asked_at
+                self._asked_at = self._clock()
+                self._arguments.update((call.call_id, call.arguments) for call in response.calls)
+                if response.calls:
+                    self._shown = ""
+            case RetryWaiting(wait_s, _, error):
+                self._asked_at = self._clock() + wait_s
+                self._warn(f"{_described(error)} Trying again in {duration(wait_s)}.")
+            case AttemptDiscarded(_, error):
+                void = " What stands above is void." if self._live and self._shown else ""
+                self._shown = ""
+                self._warn(f"{_described(error)}{void} Asking again.")
+            case OutputRejected(message, attempt):
+                self._shown = ""
+                self._warn(f"answer {attempt} rejected: {one_line(message)}")
+            case _:
+                pass
+
+    def finish(self, result: Result[object]) -> None:
+        """Show the answer, as far as it doesn't stand there yet, and what the run took."""
+        text = result.text if self._as_text else json_text(result.output, is_unicode=self._answer.is_unicode)
+        if not (self._live and self._shown and self._shown.endswith(text)):
+            self._enter("answer")
+            self._answer.write(harmless(text))
+        self._answer.break_line()
+        took = self._clock() - self._start
+        self._note_parts(summary(result.turns, result.usage, took_s=took, model_s=self._model_s))
+
+    def interrupted(self, before: Transcript, now: Transcript) -> None:
+        """Show what an interrupt cut off, by how the transcript grew."""
+        if self._notes.is_terminal:
+            self._notes.write("\n")  # the terminal has written ^C where the cursor stood
+        last = now.entries[-1] if len(now.entries) > len(before.entries) else None
+        if isinstance(last, OutputsEntry):
+            asked = now.entries[-2]
+            calls = asked.response.calls if isinstance(asked, ResponseEntry) else []
+            for call, record, item in zip(calls, last.records, last.items, strict=False):
+                if record.outcome in ("cancelled", "not_run"):
+                    head = call_head(call.name, call.arguments, self._notes.columns, self._notes.glyphs)
+                    self._notes.line(self._with_result(head, str(item.get("output")), failed=True), WARNING)
+        elif self._shown:
+            self._warn("interrupted in the middle of an answer; the transcript doesn't keep the part above.")
+        else:
+            self._warn("interrupted.")
+
+    def log_handler(self) -> logging.Handler:
+        """Return a handler that shows agentkit's own warnings among the notes."""
+        return _NoteHandler(self._warn)
+
+    def _begin_call(self, call_id: str, name: str, arguments: str) -> None:
+        self._arguments[call_id] = arguments
+        if not self._notes.is_terminal:
+            return  # a log gets one line when the call ends; a person sees what is being waited for
+        if self._open_line[0] == self._notes.writes and not self._notes.at_start:
+            return  # several at once: each of the others is shown when it ends
+        self._enter(("call", call_id))
+        self._notes.write(call_head(name, arguments, self._notes.columns, self._notes.glyphs), CALL)
+        self._open_line = (self._notes.writes, call_id)
+
+    def _end_call(self, event: ToolFinished) -> None:
+        failed = event.outcome != "ok"
+        head = call_head(event.name, self._arguments.get(event.call_id, ""), self._notes.columns, self._notes.glyphs)
+        line = self._with_result(head, event.output, failed=failed, took=duration(event.duration_s))
+        if self._open_line != (self._notes.writes, event.call_id):
+            self._enter(("call", event.call_id))
+            self._notes.write(head, CALL)
+        self._notes.write(line[len(head) :] + "\n", ERROR if failed else DIM)
+        self._asked_at = self._clock()
+        if event.exception is not None and not isinstance(event.exception, ToolError):
+            if (place := place_of(event.exception)) is not None:
+                self._note(f"  {type(event.exception).__name__} in {one_line(place)}")
+
+    def _with_result(self, head: str, result: str, *, failed: bool, took: str = "") -> str:
+        glyphs = self._notes.glyphs
+        arrow = f" {glyphs.failed if failed else glyphs.arrow} "
+        end = f" {glyphs.dot} {took}" if took else ""
+        room = max(self._notes.columns - cell_len(head) - cell_len(arrow) - cell_len(end), 4)
+        return f"{head}{arrow}{fit(one_line(result[:4096]), room, mark=glyphs.cut)}{end}"
+
+    def _enter(self, section: object) -> None:
+        """Begin a line where another kind of thing begins."""
+        if section != self._section or self._open_line[0] == self._notes.writes:
+            self._notes.break_line()
+            self._answer.break_line()
+        self._section = section
+
+    def _note(self, text: str, style: str = DIM) -> None:
+        self._enter("note")
+        self._notes.line(text, style)
+
+    def _warn(self, text: str) -> None:
+        self._note(f"! {text}", WARNING)
+
+    def _note_parts(self, parts: list[str]) -> None:
+        """Write parts with dots between them, on as many lines as a narrow window needs."""
+        glyphs = self._notes.glyphs
+        line = f"{glyphs.dash} {parts[0]}"
+        for part in parts[1:]:
+            longer = f"{line} {glyphs.dot} {part}"
+            if cell_len(longer) > self._notes.columns:
+                self._note(line)
+                longer = f"  {part}"
+            line = longer
+        self._note(line)
+
+
+class _NoteHandler(logging.Handler):
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._warn = warn
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.module != "retry":  # shown as it happens, from RetryWaiting
+            self._warn(one_line(record.getMessage()))
+
+
+def call_head(name: str, arguments: str, columns: int, glyphs: Glyphs) -> str:
+    """Return a call as `▸ name(city="Oslo")`, cut so that its result fits on the line behind it."""
+    room = int(columns * HEAD_SHARE) - cell_len(glyphs.call) - 3
+    shown_name = fit(one_line(name), room, mark=glyphs.cut)
+    shown = fit(show_arguments(arguments), max(room - cell_len(shown_name), 4), mark=glyphs.cut)
+    return f"{glyphs.call} {shown_name}({shown})"
+
+
+def show_arguments(arguments: str) -> str:
+    """Return a call's arguments as `city="Oslo", unit=null`; what is no JSON object, as it is."""
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return one_line(arguments[:4096])
+    if not isinstance(value, dict):
+        return one_line(arguments[:4096])
+    return one_line(", ".join(f"{key}={json.dumps(item, ensure_ascii=False)[:4096]}" for key, item in value.items()))
+
+
+def summary(turns: int, usage: Usage, *, took_s: float, model_s: float) -> list[str]:
+    """Return the parts of the last line. The speed is the server's word, or else seen from here."""
+    parts = [f"{turns} {'turn' if turns == 1 else 'turns'}"]
+    if usage:
+        missing = f" (unknown for {usage.unreported})" if usage.unreported else ""
+        parts.append(f"{usage.input_tokens or 0:,} tokens in, {usage.output_tokens or 0:,} out{missing}")
+        seconds = usage.total_latency or model_s
+        if usage.output_tokens and seconds > 0:
+            speed = usage.output_tokens / seconds
+            parts.append(f"{speed:,.0f} tokens/s" if speed >= 10 else f"{speed:.1f} tokens/s")
+    elif turns:
+        parts.append("tokens unknown")
+    return [*parts, duration(took_s)]
+
+
+def duration(seconds: float) -> str:
+    """Return a time as `<1 ms`, `12 ms`, `1.5 s` or `2 min 5 s`."""
+    if seconds < 0.001:
+        return "<1 ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    return f"{round(seconds) // 60} min {round(seconds) % 60} s"
+
+
+def json_text(value: object, *, is_unicode: bool) -> str:
+    """Return an answer of any type as indented JSON."""
+    return harmless_json(json.dumps(to_json(value), ensure_ascii=not is_unicode, indent=2))
+
+
+def _described(error: BaseException) -> str:
+    text = one_line(str(error)) or type(error).__name__
+    return text if text.endswith((".", "]", "!")) else f"{text}."
+
+
+def _in_words(data: object) -> str:
+    return data if isinstance(data, str) else repr(data)

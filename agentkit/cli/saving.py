@@ -1,0 +1,51 @@
+"""Conversations in files: read to continue from, written whole or not at all, for the owner's eyes only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from agentkit.errors import TranscriptError, UsageError
+from agentkit.transcript import Transcript
+
+
+def read_transcript(path: Path) -> Transcript:
+    """Return the conversation that `--save` wrote."""
+    try:
+        return Transcript.from_json(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"--continue {path}: there is no such file. Leave it out for a new conversation.") from None
+    except OSError as exc:
+        raise UsageError(f"--continue {path}: {exc.strerror or exc}. Give a file that --save wrote.") from exc
+    except TranscriptError as exc:
+        raise TranscriptError(f"--continue {path}: {exc}") from exc
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a place that can't be written to, before a run is paid for that couldn't be kept."""
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        raise UsageError(f"--save {path}: that is no file. Give the name of a file.")
+    if not target.parent.is_dir():
+        raise UsageError(f"--save {path}: there is no folder {str(path.parent)!r}. Make it first.")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"--save {path}: the folder can't be written to. Give another place.")
+
+
+def write_transcript(path: Path, transcript: Transcript) -> None:
+    """Write a conversation, mode 0600, under its name only once it is whole. Raises OSError."""
+    target = path.resolve()  # a link stays a link
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(transcript.to_json().encode())
+            file.write(b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise

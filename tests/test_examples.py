@@ -1,0 +1,58 @@
+"""The examples and the README's code, run as a reader runs them, against the output that the docs quote."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+QUICKSTART = ROOT / "docs" / "quickstart.md"
+README = ROOT / "README.md"
+EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
+
+
+def run(*argv: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with keys set that would be noticed if they were used."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OPENAI_API_KEY": "sk-not-used"}
+    env.pop("AGENTKIT_LIVE", None)
+    return subprocess.run([sys.executable, *argv], capture_output=True, text=True, check=True, env=env, cwd=ROOT)
+
+
+def quoted_output(page: Path, example: str) -> str:
+    """Return the output that a page quotes after naming an example, as in `python examples/01_hello.py`."""
+    text = page.read_text(encoding="utf-8")
+    found = re.search(rf"python examples/{re.escape(example)}\n```\n+```\n(.*?)```", text, re.DOTALL)
+    assert found, f"{page.name} quotes no output of {example}"
+    return found[1]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_prints_what_the_quickstart_quotes(example: Path) -> None:
+    done = run(str(example))
+    assert done.stdout == quoted_output(QUICKSTART, example.name)
+    assert done.stderr == "offline: a scripted model answers; AGENTKIT_LIVE=1 asks a real one\n"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_short_and_goes_live_by_one_line(example: Path) -> None:
+    text = example.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 60
+    assert text.count("AGENTKIT_LIVE=1") == 1
+
+
+def test_the_readme_code_prints_what_it_says() -> None:
+    text = README.read_text(encoding="utf-8")
+    found = re.search(r"<!-- run: readme -->\n```python\n(.*?)```.*?It prints:\n\n```\n(.*?)```", text, re.DOTALL)
+    assert found
+    assert run("-c", found[1]).stdout == found[2]
+
+
+def test_the_code_blocks_of_the_quickstart_run() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", QUICKSTART.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) >= 5
+    run("-c", "\n".join(blocks))
