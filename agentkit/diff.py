@@ -19,6 +19,9 @@ Change: TypeAlias = "tuple[Literal['-', '+'], int, Item]"
 SHOWN = 160
 """Characters shown of a value that stands on one side only."""
 
+MANY_WORDS = 2000
+"""Above this, texts are cut to where they begin to differ: comparing two texts of 20,000 words takes minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class TranscriptDiff:
@@ -72,7 +75,8 @@ def diff_items(old: Sequence[Item], new: Sequence[Item]) -> TranscriptDiff:
 
 def _field_lines(old: Item, new: Item) -> Iterator[str]:
     for name in {**old, **new}:
-        if old.get(name) == new.get(name) and (name in old) == (name in new):
+        before, after = (json.encode(_sorted({name: item[name]} if name in item else {})) for item in (old, new))
+        if before == after:
             continue
         if isinstance(old.get(name), str) and isinstance(new.get(name), str):
             yield f"    {name}: {_word_diff(str(old[name]), str(new[name]))}"
@@ -84,15 +88,19 @@ def _word_diff(old: str, new: str) -> str:
     """Return the new text with what went as `[-...-]` and what came as `{+...+}`."""
     a, b = (text.split(" ") for text in (old, new))
     pieces: list[str] = []
+    if len(a) + len(b) > MANY_WORDS:
+        same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+        pieces = [f"({same} words agree)"] if same else []
+        return " ".join([*pieces, "[-" + _cut(" ".join(a[same:])) + "-]", "{+" + _cut(" ".join(b[same:])) + "+}"])
     for tag, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if tag == "equal":
             words = a[i:j]
             pieces.append(" ".join(words if len(words) <= 8 else [*words[:3], "...", *words[-3:]]))
             continue
         if j > i:
-            pieces.append("[-" + " ".join(a[i:j]) + "-]")
+            pieces.append("[-" + _cut(" ".join(a[i:j])) + "-]")
         if m > k:
-            pieces.append("{+" + " ".join(b[k:m]) + "+}")
+            pieces.append("{+" + _cut(" ".join(b[k:m])) + "+}")
     return " ".join(pieces)
 
 
@@ -111,7 +119,10 @@ def _content(item: Item) -> object:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
 
 

@@ -6,17 +6,21 @@ import asyncio
 import threading
 from collections import deque
 
+from agentkit.errors import Timeout
+
 
 class Gate:
     """Lets at most `limit` in at a time, first come first served; None lets everyone in.
 
-    asyncio's own semaphore belongs to one event loop; a client is shared between several.
+    asyncio's own semaphore belongs to one event loop; a client is shared between several. Who waits longer
+    than `patience_s` gets `Timeout`.
     """
 
-    __slots__ = ("_inside", "_lock", "_waiting", "limit")
+    __slots__ = ("_inside", "_lock", "_patience_s", "_waiting", "limit")
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, *, patience_s: float | None = None) -> None:
         self.limit = limit
+        self._patience_s = patience_s
         self._inside = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._lock = threading.Lock()
@@ -24,25 +28,35 @@ class Gate:
     async def __aenter__(self) -> None:
         if self.limit is None:
             return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._inside < self.limit:
                 self._inside += 1
                 return
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
         try:
-            await turn
-        except asyncio.CancelledError:
-            with self._lock:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
-                    raise
-            self._leave()  # the place was given just before the cancel came
+            async with asyncio.timeout(self._patience_s):
+                await turn
+        except BaseException as exc:
+            self._give_up(turn)
+            if isinstance(exc, TimeoutError):
+                error = Timeout(
+                    f"waited too long for one of max_concurrency={self.limit} places. See Timeouts(pool=...)."
+                )
+                error.kind = "final"
+                raise error from exc
             raise
 
     async def __aexit__(self, *exc: object) -> None:
         if self.limit is not None:
             self._leave()
+
+    def _give_up(self, turn: asyncio.Future[None]) -> None:
+        with self._lock:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                return
+        self._leave()  # the place had been given already
 
     def _leave(self) -> None:
         with self._lock:

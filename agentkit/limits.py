@@ -22,6 +22,12 @@ class Prices:
     cached_input: float | None = None
     """Per million input tokens served from the server's cache; None: as `input`."""
 
+    def __post_init__(self) -> None:
+        for name in ("input", "output", "cached_input"):
+            value = getattr(self, name)
+            if value is not None and not _is_amount(value):
+                raise UsageError(f"{name}={value!r}; allowed is a price per million tokens, not negative.")
+
     def cost(self, usage: Usage) -> float | None:
         """Return what this usage costs, or None where it isn't known."""
         if usage.input_tokens is None and usage.output_tokens is None:
@@ -62,7 +68,7 @@ class Limits:
                 raise UsageError(f"{name}={value!r}; allowed is a whole number, not negative, or None for no limit.")
         for name in ("seconds", "cost"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0):
+            if value is not None and not _is_amount(value):
                 raise UsageError(f"{name}={value!r}; allowed is a number, not negative, or None for no limit.")
         if self.calls_per_response is None or self.calls_per_response < 1:
             raise UsageError(f"calls_per_response={self.calls_per_response!r}; allowed is a whole number from 1.")
@@ -79,7 +85,7 @@ class Limits:
         ]
         for name, used, allowed in counts:
             if used is not None and allowed is not None and used >= allowed:
-                return f"{name}: {used:g} used, {allowed:g} allowed"
+                return f"{name}: {_shown(used)} used, {_shown(allowed)} allowed"
         return None
 
     @property
@@ -89,9 +95,18 @@ class Limits:
 
 
 def total_tokens(usage: Usage) -> int | None:
-    """Return the tokens of a usage, summed by ourselves where the server gave only the parts."""
-    if usage.total_tokens is not None:
-        return usage.total_tokens
-    if usage.input_tokens is None and usage.output_tokens is None:
+    """Return the tokens of a usage, summed by ourselves where the server gave only the parts.
+
+    In a sum over several responses the total may be that of some of them only: the larger number holds.
+    """
+    if usage.total_tokens is None and usage.input_tokens is None and usage.output_tokens is None:
         return None
-    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    return max(usage.total_tokens or 0, (usage.input_tokens or 0) + (usage.output_tokens or 0))
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0  # NaN isn't
+
+
+def _shown(amount: float) -> str:
+    return str(amount) if isinstance(amount, int) else f"{amount:.6f}".rstrip("0").rstrip(".")

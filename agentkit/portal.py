@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
@@ -21,6 +20,8 @@ T = TypeVar("T")
 
 CLEAN_UP_S = 5.0
 """How long a run that was interrupted may take to put its transcript in order."""
+EXIT_S = 1.0
+"""How long the end of the process waits for what still runs."""
 
 
 class _Portal:
@@ -36,10 +37,11 @@ class _Portal:
         self.loop.run_forever()
 
     def stop(self) -> None:
-        """End what runs, and close the connections that live on the loop."""
-        with contextlib.suppress(RuntimeError):
-            asyncio.run_coroutine_threadsafe(self._wind_up(), self.loop)
-        self.thread.join(1.0)
+        """End what runs, close the connections that live on the loop, and the loop itself."""
+        asyncio.run_coroutine_threadsafe(self._wind_up(), self.loop)
+        self.thread.join(EXIT_S)
+        if not self.thread.is_alive():
+            self.loop.close()
 
     async def _wind_up(self) -> None:
         running = asyncio.all_tasks() - {asyncio.current_task()}
@@ -51,15 +53,19 @@ class _Portal:
 
 
 _portal: _Portal | None = None
+_ended = False
 _lock = threading.Lock()
+_orphans: list[_Portal] = []
 
 
 def _open_portal() -> _Portal:
     global _portal  # noqa: PLW0603  (one loop for the process is the point)
     with _lock:
+        if _ended:
+            raise UsageError("a _sync call while the process ends. Make it before, or close the run in time.")
         if _portal is None:
             _portal = _Portal()
-            atexit.register(_portal.stop)
+            atexit.register(_end)
         if threading.current_thread() is _portal.thread:
             raise UsageError(
                 "a _sync call inside async code that a _sync call runs: it would wait for itself. "
@@ -68,16 +74,24 @@ def _open_portal() -> _Portal:
         return _portal
 
 
+def _end() -> None:
+    """Stop the loop at the end of the process. What comes later must not wait for it."""
+    global _ended  # noqa: PLW0603
+    with _lock:
+        _ended = True
+    if _portal is not None:
+        _portal.stop()
+
+
 def _forget_portal() -> None:
     """In a forked child the thread is gone, and the lock may be held by nobody."""
     global _portal, _lock  # noqa: PLW0603
     if _portal is not None:
         _orphans.append(_portal)  # its selector is shared with the parent: not even closing it is safe
-        atexit.unregister(_portal.stop)
+        atexit.unregister(_end)
     _portal, _lock = None, threading.Lock()
 
 
-_orphans: list[_Portal] = []
 os.register_at_fork(after_in_child=_forget_portal)
 
 
@@ -94,6 +108,8 @@ class _Job(Generic[T]):
 
     def begin(self, start: Callable[[], Awaitable[T]]) -> None:
         self.task = asyncio.get_running_loop().create_task(self._run(start))
+        # not in _run: a task that is cancelled before its first step never gets there
+        self.task.add_done_callback(lambda _: self.finished.set())
 
     def cancel(self) -> None:
         if self.task is not None:
@@ -104,8 +120,16 @@ class _Job(Generic[T]):
             self.value = await start()
         except BaseException as exc:  # noqa: BLE001  (raised in the waiting thread; here it would end the loop)
             self.error = exc
+
+    def result(self) -> T:
+        """Return the value, or raise the error, which isn't kept: with its traceback it would hold on to itself."""
+        error, self.error, self.task = self.error, None, None
+        try:
+            if error is not None:
+                raise error
+            return cast("T", self.value)
         finally:
-            self.finished.set()
+            del error
 
 
 def run_blocking(start: Callable[[], Awaitable[T]]) -> T:
@@ -116,8 +140,8 @@ def run_blocking(start: Callable[[], Awaitable[T]]) -> T:
     """
     loop = _open_portal().loop
     job: _Job[T] = _Job()
-    loop.call_soon_threadsafe(job.begin, start)
     try:
+        loop.call_soon_threadsafe(job.begin, start)
         job.finished.wait()
     except BaseException as interrupt:
         loop.call_soon_threadsafe(job.cancel)
@@ -125,9 +149,7 @@ def run_blocking(start: Callable[[], Awaitable[T]]) -> T:
         if (transcript := getattr(job.error, "transcript", None)) is not None:
             interrupt.transcript = transcript  # type: ignore[attr-defined]
         raise
-    if job.error is not None:
-        raise job.error
-    return cast("T", job.value)
+    return job.result()
 
 
 def iterate_blocking(start: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
@@ -136,8 +158,19 @@ def iterate_blocking(start: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
     try:
         while True:
             try:
-                yield run_blocking(generator.__anext__)
+                item = run_blocking(generator.__anext__)
             except StopAsyncIteration:
                 return
+            yield item
     finally:
+        _close_blocking(generator)
+
+
+def _close_blocking(generator: AsyncGenerator[T]) -> None:
+    """Close a generator that the background loop drives, and wait for it where that is possible."""
+    if _ended or _portal is None:
+        return  # closed with the loop; or it belongs to the parent of this process
+    if threading.current_thread() is _portal.thread:  # the garbage collector may run anywhere
+        _portal.loop.create_task(generator.aclose())  # noqa: RUF006
+    else:
         run_blocking(generator.aclose)

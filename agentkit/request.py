@@ -42,8 +42,9 @@ class Request:
         model = body.get("model")
         if not isinstance(model, str) or not model:
             raise UsageError(f"model is {model!r}; give the model's name as the server spells it.")
-        if "input" not in body:
-            raise UsageError("the body has no input; give a string or a list of items.")
+        listed = body.get("input")
+        if not isinstance(listed, str) and not (isinstance(listed, list) and listed):
+            raise UsageError(f"input is {repr(listed)[:80]}; give a string or a list of items that isn't empty.")
         for name in sorted(STATEFUL & body.keys()):
             if body[name] is not None and body[name] is not False:
                 raise UsageError(
@@ -51,13 +52,12 @@ class Request:
                 )
         if body.get("store"):
             raise UsageError("the body holds store=True; a stateless client keeps the conversation. Leave it out.")
-        listed = body["input"]
         if isinstance(listed, list) and any(isinstance(i, dict) and i.get("type") == "item_reference" for i in listed):
             raise UsageError(
                 "input holds an item_reference; a stateless server has nothing to refer to. Give the item."
             )
         whole: JSONObject = {**body, "stream": stream, "store": False, **_include(body, profile)}
-        if isinstance(tools := body.get("tools"), list):
+        if (tools := body.get("tools")) is not None:
             whole["tools"] = cast("list[JSON]", check_tools(tools))
         try:
             return cls(json.encode(whole), stream, model)
@@ -86,8 +86,7 @@ class RequestTemplate:
             head["instructions"] = instructions
         body = settings.body()
         if text_format is not None:
-            text = body.get("text")
-            body["text"] = {**(text if isinstance(text, dict) else {}), "format": text_format}
+            body["text"] = _with_format(body.get("text", {}), text_format)
         head |= body
         # "store ... SambaNova is stateless": no effect there; OpenAI stores what doesn't say otherwise.
         head |= {"store": False, **_include(body, profile)}
@@ -95,9 +94,9 @@ class RequestTemplate:
             head["tools"] = cast("list[JSON]", list(tools))
         self._model = model
         self._stream = stream
-        choice = settings.choice()
+        choice, later = settings.choice(), settings.later_choice()
         try:
-            self._free = _open(head if settings.forces_call or choice is None else {**head, "tool_choice": choice})
+            self._free = _open(head if later is None else {**head, "tool_choice": later})
             self._forced = _open({**head, "tool_choice": choice}) if settings.forces_call else self._free
         except json.JSONError as exc:
             raise UsageError(f"the settings are {exc}. Give plain JSON values.") from exc
@@ -108,12 +107,14 @@ class RequestTemplate:
         return Request(b"".join((head, b",".join(chunks), b"]}")), self._stream, self._model)
 
 
-def check_tools(tools: Sequence[JSON]) -> list[JSONObject]:
+def check_tools(tools: JSON) -> list[JSONObject]:
     """Return function tools with an explicit `strict`.
 
     Raises `UsageError` for hosted ones, which SambaNova drops without a word ("Only type: "function" tools
     are supported; other tool types are filtered server-side"), and `TooManyTools` above 128.
     """
+    if not isinstance(tools, list):
+        raise UsageError(f"tools is {repr(tools)[:80]}; give a list of functions.")
     if len(tools) > MAX_TOOLS:
         raise TooManyTools(
             f"{len(tools)} tools given, the API accepts at most {MAX_TOOLS}. Select a subset with Toolset.only(...)."
@@ -125,6 +126,14 @@ def check_tools(tools: Sequence[JSON]) -> list[JSONObject]:
             )
     # An omitted `strict` means true at some servers and false at others.
     return [{"strict": False, **cast("JSONObject", tool)} for tool in tools]
+
+
+def _with_format(text: JSON, text_format: JSONObject) -> JSONObject:
+    if not isinstance(text, dict) or "format" in text:
+        raise UsageError(
+            f"extra holds text={repr(text)[:80]}, and output_type fills text.format. Leave one of them out."
+        )
+    return {**text, "format": text_format}
 
 
 def _include(body: Mapping[str, JSON], profile: Profile) -> JSONObject:

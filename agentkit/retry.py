@@ -4,12 +4,16 @@ What kind of failure it was comes first, since kinds differ in how often it make
 
 | failure | tries after the first |
 |---|---|
-| connection refused, reset, cut, timed out; 408, 409, 425, 429, 5xx; failed in-band by the server | the policy's |
+| connection refused, reset, cut, silent; 408, 409, 425, 429, 5xx; failed in-band by the server | the policy's |
 | a kept connection that the server had closed | one at once, which doesn't count |
 | the host name doesn't resolve | one |
 | the server broke the protocol | one |
 | `adapter_mapping_failed`: the model wrote a call that the server couldn't read | two |
-| certificate, other 4xx, 501, 505, spent quota, a wait longer than `max_hint_s` | none |
+| 401, where `api_key` is a function, which may know a newer key | one at once |
+| certificate, other 4xx, 501, 505, spent quota, a wait longer than `max_hint_s`, the total deadline | none |
+
+The server's `x-should-retry` goes before its code, and the code before its status. No row gets more than the policy's
+attempts.
 """
 
 from __future__ import annotations
@@ -39,7 +43,10 @@ if TYPE_CHECKING:
     from agentkit.profile import Profile
 
 RETRIED_STATUS = {408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
-RESAMPLES = 2
+RETRIES = {"stale": 1, "unresolved": 1, "protocol": 1, "unreadable_call": 2, "unauthorized": 1, "final": 0}
+"""Retries for a kind of failure, where that isn't left to the policy."""
+AT_ONCE = {"stale", "unauthorized"}
+"""Kinds that waiting doesn't help."""
 
 _log = logging.getLogger("agentkit")
 
@@ -106,65 +113,60 @@ class Attempts:
         self._policy = policy
         self._profile = profile
         self._refreshable = refreshable_key
-        self._kinds: dict[str, int] = {}
+        self._kinds: list[str] = []
         self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self._may_retry),
-            stop=self._is_spent,
-            wait=self._wait,
-            reraise=True,
+            retry=tenacity.retry_if_exception(self._may_retry), stop=self._is_spent, wait=self._wait
         )
-        self._retrying.begin()
         self._state = tenacity.RetryCallState(self._retrying, None, (), {})
 
     def next_wait(self, error: AgentkitError, duration_s: float) -> float | None:
         """Record a failure; return the seconds to wait before the next attempt, or None to give up."""
-        import tenacity
-
-        kind = failure_kind(error, self._profile)
-        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        self._kinds.append(self._kind(error))
         self._state.set_exception((type(error), error, error.__traceback__))
-        wait: float | None = None
-        try:
-            step = self._retrying.iter(self._state)
-            if isinstance(step, tenacity.DoSleep):
-                wait = float(step)
-                self._state.prepare_for_next_attempt()
-        except AgentkitError:
-            pass  # tenacity raises the last error again once the policy says no; the caller does that
+        again = self._retrying.retry(self._state) and not self._retrying.stop(self._state)
+        wait = float(self._retrying.wait(self._state)) if again else None
+        self._state.prepare_for_next_attempt()
         self.failed.append(Attempt(len(self.failed) + 1, error, duration_s, wait))
         if wait is not None:
             level = logging.WARNING if wait > 1 else logging.INFO
             _log.log(level, "attempt %d failed, next in %.2f s: %s", len(self.failed), wait, error)
         return wait
 
-    def _may_retry(self, error: BaseException) -> bool:
-        if not isinstance(error, AgentkitError):
-            return False
+    def _kind(self, error: AgentkitError) -> str:
         kind = failure_kind(error, self._profile)
-        if kind == "unauthorized":
-            return self._refreshable and self._kinds[kind] <= 1
-        hint = getattr(error, "retry_after_s", None)
-        return kind != "final" and (hint is None or hint <= self._policy.max_hint_s)
+        if kind == "stale" and "stale" in self._kinds:
+            return "transient"  # no old connection any more, but a server that hangs up
+        if kind == "unauthorized" and not self._refreshable:
+            return "final"
+        return kind
 
-    def _is_spent(self, state: tenacity.RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        kind = failure_kind(error, self._profile) if isinstance(error, AgentkitError) else "final"
-        free = self._kinds.get("stale", 0)
-        allowed = {"stale": 1, "unresolved": 1, "protocol": 1, "unreadable_call": RESAMPLES}.get(kind)
-        if allowed is not None and self._kinds[kind] > allowed:
-            return True
-        return kind != "stale" and len(self.failed) + 1 - free >= self._policy.attempts
+    def _may_retry(self, error: BaseException) -> bool:
+        kind = self._kinds[-1]
+        allowed = RETRIES.get(kind)
+        hint = _hint(error)
+        return (allowed is None or self._kinds.count(kind) <= allowed) and (
+            hint is None or hint <= self._policy.max_hint_s
+        )
+
+    def _is_spent(self, _state: tenacity.RetryCallState) -> bool:
+        counted = len(self._kinds) - self._kinds.count("stale")
+        return self._policy.attempts == 1 or counted >= self._policy.attempts
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
         policy = self._policy
-        if error is None or (isinstance(error, AgentkitError) and failure_kind(error, self._profile) == "stale"):
+        if self._kinds[-1] in AT_ONCE:
             return 0.0
-        hint = getattr(error, "retry_after_s", None)
+        hint = _hint(state.outcome.exception() if state.outcome else None)
         if hint is not None:
-            return float(hint) * (1 + 0.1 * policy.random())
-        longest: float = min(policy.cap_s, policy.base_s * 2 ** min(len(self.failed), 32))
+            return hint * (1 + 0.1 * policy.random())
+        earlier = sum(kind not in AT_ONCE for kind in self._kinds[:-1])
+        longest: float = min(policy.cap_s, policy.base_s * 2 ** min(earlier, 32))
         return policy.random() * longest
+
+
+def _hint(error: BaseException | None) -> float | None:
+    hint = getattr(error, "retry_after_s", None)
+    return float(hint) if hint is not None else None
 
 
 def failure_kind(error: AgentkitError, profile: Profile) -> str:

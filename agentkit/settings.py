@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from dataclasses import replace as _replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from agentkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from agentkit.json import JSON, JSONObject
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
@@ -39,6 +38,8 @@ OWNED = frozenset({"model", "input", "instructions", "tools", "stream"})
 STATEFUL = frozenset({"previous_response_id", "conversation", "prompt", "background", "context_management"})
 """Body fields that need a server with a memory. SambaNova accepts `previous_response_id` and ignores it: the
 answer is a 200 that has forgotten everything."""
+
+_CHOICE_HINT = 'allowed are "auto", "none", "required", a tool\'s name, or the object that the API takes.'
 
 _REASONING = {"reasoning_effort": "effort", "reasoning_summary": "summary"}
 
@@ -102,6 +103,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value not in allowed:
                 raise UsageError(f"{name}={value!r}; allowed are {', '.join(allowed)}. Others go into extra={{...}}.")
+        if isinstance(self.tool_choice, bool) or not isinstance(self.tool_choice or None, str | Mapping | None):
+            raise UsageError(f"tool_choice={self.tool_choice!r}; {_CHOICE_HINT}")
         _check_metadata(self.metadata)
         self._check_extra()
 
@@ -109,6 +112,8 @@ class Settings:
         for name in self.extra:
             if name in OWNED:
                 raise UsageError(f"extra holds {name!r}, which the run fills by itself. Leave it out.")
+            if name == "tool_choice":
+                raise UsageError("extra holds 'tool_choice', which changes from turn to turn. Give tool_choice=...")
             if name in STATEFUL:
                 raise UsageError(
                     f"extra holds {name!r}, which needs a server that remembers. This client sends the whole "
@@ -145,6 +150,13 @@ class Settings:
             else {**self.tool_choice}
         )
 
+    def later_choice(self) -> JSON:
+        """Return `tool_choice` for the turns after a forced call: what demanded one goes back to auto."""
+        choice = self.choice()
+        if not self.forces_call:
+            return choice
+        return {**choice, "mode": "auto"} if isinstance(choice, dict) and "mode" in choice else None
+
     @property
     def forces_call(self) -> bool:
         """Whether `tool_choice` demands a call."""
@@ -158,6 +170,8 @@ class Settings:
         unknown = changes.keys() - {f.name for f in fields(self)}
         if unknown:
             raise UsageError(f"no such settings: {', '.join(sorted(unknown))}. Body fields without one go into extra.")
+        if "extra" in changes:
+            changes["extra"] = changes["extra"] or {}
         return _replace(self, **changes)  # type: ignore[arg-type]
 
     def overlaid(self, over: Settings | None) -> Settings:

@@ -30,18 +30,17 @@ class ServerEvent(NamedTuple):
 class SSEDecoder:
     """Turns the chunks of a stream, split anywhere, into events. Linear in the bytes it is fed."""
 
-    __slots__ = ("_data", "_name", "_partial", "_partial_size", "_size", "_skip_lf", "_started", "stray")
+    __slots__ = ("_data", "_name", "_partial", "_size", "_skip_lf", "_started", "stray")
 
     def __init__(self) -> None:
-        self._partial: list[bytes] = []  # pieces of a line whose end hasn't come yet
-        self._partial_size = 0
+        self._partial = bytearray()  # a line whose end hasn't come yet
         self._data: list[bytes] = []
         self._size = 0
         self._name = ""
         self._skip_lf = False
         self._started = False
         self.stray = b""
-        """Head of the first line that is no field of an event stream, for the error message: a server that
+        """Head of the lines that are no fields of an event stream, for the error message: a server that
         fails in the middle may write a bare JSON error."""
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
@@ -56,9 +55,8 @@ class SSEDecoder:
         self._skip_lf = chunk.endswith(b"\r")
         events: list[ServerEvent] = []
         if lines and self._partial:
-            self._partial.append(lines[0])
-            lines[0] = b"".join(self._partial)
-            self._partial, self._partial_size = [], 0
+            lines[0] = bytes(self._partial) + lines[0]
+            self._partial.clear()
         for line in lines:
             if line:
                 self._take_line(line)
@@ -67,9 +65,8 @@ class SSEDecoder:
             else:
                 self._name = ""
         if rest:
-            self._partial.append(rest)
-            self._partial_size += len(rest)
-            self._check_size(self._partial_size)
+            self._partial += rest
+            self._check_size(len(self._partial))
         return events
 
     def finish(self) -> list[ServerEvent]:
@@ -88,8 +85,8 @@ class SSEDecoder:
             self._check_size(self._size)
         elif name == b"event":
             self._name = value.removeprefix(b" ").decode(errors="replace")
-        elif name not in (b"", b"id", b"retry") and not self.stray:
-            self.stray = line[:500]
+        elif name not in (b"", b"id", b"retry") and len(self.stray) < 500:
+            self.stray = (self.stray + b"\n" + line if self.stray else line)[:500]
 
     def _dispatch(self) -> ServerEvent:
         event = ServerEvent(self._name, self._data[0] if len(self._data) == 1 else b"\n".join(self._data))

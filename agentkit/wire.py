@@ -1,28 +1,33 @@
-"""The connections of a client: the one module that names httpx.
+"""The connections of a client: the one module that opens any.
 
 `AsyncHTTPTransport` is driven directly: an `AsyncClient` around it adds a cookie jar, redirects and a second
-set of timeouts, none of which may touch a conversation, and a third of the cost of a request. Connections
+set of timeouts, none of which may touch a conversation, and a fifth of the cost of a request. Connections
 belong to an event loop, so each loop gets its own; they close with it, or with the client.
 """
 
 from __future__ import annotations
 
 import asyncio
+import operator
 import os
 import ssl
 import threading
 import urllib.request
 import weakref
-from contextlib import contextmanager
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
 from agentkit.errors import AgentkitError, ProtocolError, Timeout, TransportError, UsageError
+from agentkit.status import escape
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+
+T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 2**20
 """Largest decoded answer accepted."""
@@ -30,8 +35,10 @@ MAX_ERROR_BYTES = 64 * 2**10
 """As much as is read of an error's body."""
 PER_POOL = 10
 """Requests at once over one of httpx's pools: its bookkeeping is quadratic in the connections it holds."""
+PIECE_BYTES = 64 * 2**10
+"""As much as is unpacked at once of a compressed body."""
 
-_ENCODINGS = {"", "identity", "gzip"}
+_PACKED = ("gzip", "x-gzip")
 _abandoned: list[object] = []
 
 
@@ -40,19 +47,19 @@ class Timeouts:
     """Deadlines in seconds; None: none."""
 
     connect: float | None = 5.0
-    """Connecting, TLS included."""
+    """Connecting, and as long again for TLS."""
     write: float | None = 60.0
-    """Each piece of the request being taken."""
+    """Sending the request."""
     pool: float | None = None
-    """Waiting for a connection, where `max_concurrency` bounds them."""
+    """Waiting for a place, where `max_concurrency` bounds them."""
     first_byte: float | None = 120.0
     """Of a stream: until the answer begins."""
     idle: float | None = 60.0
-    """Of a stream: without a byte."""
+    """Of a stream, and of an error's body: without a byte."""
     event: float | None = 300.0
     """Of a stream: without an event, whatever keep-alives come."""
     total: float | None = 600.0
-    """Of a plain answer, from sending to its last byte."""
+    """Of a plain answer, from sending to its last byte. Not tried again: it is the caller's patience."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -61,33 +68,60 @@ class Timeouts:
                 raise UsageError(f"{name}={value!r}; allowed are seconds above 0, or None for no deadline.")
 
 
+async def within(deadline: float | None, what: str, wanted: Awaitable[T]) -> T:
+    """Return what is awaited, or raise `Timeout` once the event loop's clock reaches `deadline`."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await wanted
+    except TimeoutError as exc:
+        raise Timeout(f"waited too long for {what}. See Client(timeouts=Timeouts(...)).") from exc
+
+
 class Answer:
-    """The answer to one request, its body unread."""
+    """The answer to one request, its body unread. Close it after use."""
 
-    __slots__ = ("_chunks", "_response", "headers", "status")
+    __slots__ = ("_chunks", "_encoding", "_gunzip", "_pool", "_response", "headers", "status")
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, pool: _Pool) -> None:
         self._response = response
+        self._pool: _Pool | None = pool
+        self._chunks = aiter(response.stream)  # type: ignore[arg-type]
         self.status = response.status_code
         self.headers: list[tuple[str, str]] = [
-            (k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in response.headers.raw
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
         ]
-        encoding = self.header("content-encoding").lower()
-        if encoding not in _ENCODINGS:
-            raise ProtocolError(f"the body is encoded as {encoding!r}, asked for was gzip or nothing.")
-        # httpx decodes where there is something to decode; the plain stream saves it two generators a chunk
-        self._chunks: AsyncIterator[bytes] = (
-            response.aiter_bytes() if encoding == "gzip" else aiter(response.stream)  # type: ignore[arg-type]
-        )
+        self._encoding = self.header("content-encoding").strip().lower()
+        self._gunzip = _Gunzip() if self._encoding in _PACKED else None
 
     def header(self, name: str) -> str:
         """Return a header's first value, or the empty string."""
-        return next((value for key, value in self.headers if key == name), "")
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return ""
 
     async def next_chunk(self) -> bytes:
         """Return the next bytes of the body, decoded; empty at its end."""
-        with translated_errors("reading the answer"):
-            return await anext(self._chunks, b"")
+        if self._gunzip is None:
+            if self._encoding not in ("", "identity"):
+                raise ProtocolError(f"the body is encoded as {self._encoding!r}; asked for was gzip or nothing.")
+            return await self._next_raw()
+        while not (piece := self._gunzip.take()):
+            if raw := await self._next_raw():
+                self._gunzip.give(raw)
+            else:
+                self._gunzip.check_end()
+                break
+        return piece
+
+    async def _next_raw(self) -> bytes:
+        try:
+            while (chunk := await anext(self._chunks, None)) is not None:
+                if chunk:
+                    return chunk
+        except httpx.HTTPError as exc:
+            raise translated(exc, "reading the answer") from exc
+        return b""
 
     async def read(self, at_most: int = MAX_BODY_BYTES) -> bytes:
         """Return the whole body. Raises `ProtocolError` for one larger than `at_most`."""
@@ -100,47 +134,104 @@ class Answer:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    async def read_head(self, at_most: int = MAX_ERROR_BYTES) -> bytes:
+    async def read_head(self, idle_s: float | None) -> bytes:
         """Return the beginning of the body, as far as it can be had: for error messages."""
         body = b""
+        loop = asyncio.get_running_loop()
         try:
-            while len(body) < at_most and (chunk := await self.next_chunk()):
+            while len(body) < MAX_ERROR_BYTES:
+                deadline = None if idle_s is None else loop.time() + idle_s
+                if not (chunk := await within(deadline, "the body", self.next_chunk())):
+                    break
                 body += chunk
         except AgentkitError:
             pass  # the status has said what counts
-        return body[:at_most]
+        return body[:MAX_ERROR_BYTES]
 
     async def aclose(self) -> None:
         """Give the connection back, or close it where the body wasn't read to its end."""
-        with translated_errors("closing the answer"):
-            await self._response.aclose()
+        if self._pool is None:
+            return
+        self._pool.busy -= 1
+        self._pool = None
+        try:
+            if _has_surplus(self._response):
+                await self._response.extensions["network_stream"].aclose()
+            if (close_chunks := getattr(self._chunks, "aclose", None)) is not None:
+                await close_chunks()
+            await self._response.stream.aclose()  # type: ignore[union-attr]
+        except httpx.HTTPError as exc:
+            raise translated(exc, "closing the answer") from exc
+
+
+class _Gunzip:
+    """Unpacks gzip piece by piece, so that a small body that stands for a giant one is never held whole."""
+
+    __slots__ = ("_begun", "_is_full", "_member", "_packed")
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(31)
+        self._packed = b""
+        self._begun = False
+        self._is_full = False  # more may be had of what was given already
+
+    def give(self, packed: bytes) -> None:
+        self._packed += packed
+        self._begun = True
+
+    def take(self) -> bytes:
+        """Return the next piece of what was given, empty where more is needed."""
+        while self._packed or self._is_full:
+            if self._member.eof:
+                self._member = zlib.decompressobj(31)  # "a gzip file consists of a series of members" (RFC 1952)
+            try:
+                piece = self._member.decompress(self._packed, PIECE_BYTES)
+            except zlib.error as exc:
+                raise TransportError(f"the compressed body is damaged: {exc}") from exc
+            self._packed = self._member.unconsumed_tail or self._member.unused_data
+            self._is_full = len(piece) == PIECE_BYTES and not self._member.eof
+            if piece:
+                return piece
+        return b""
+
+    def check_end(self) -> None:
+        if self._begun and not self._member.eof:
+            raise TransportError("the compressed body is cut short")
+
+
+class _Pool:
+    """A transport, and what is known of its connections."""
+
+    __slots__ = ("busy", "has_answered", "transport")
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self.transport = transport
+        self.busy = 0
+        """Requests under way."""
+        self.has_answered = False
+        """Whether it may hold a connection that has served before."""
 
 
 class _LoopPools:
-    """The connections that belong to one event loop."""
+    """The pools that belong to one event loop."""
 
-    __slots__ = ("_closer", "_make", "_pools")
+    __slots__ = ("_closer", "_pools")
 
-    def __init__(self, make: _MakeTransport) -> None:
-        self._make = make
-        self._pools: list[tuple[httpx.AsyncBaseTransport, list[None]]] = []
+    def __init__(self) -> None:
+        self._pools: list[_Pool] = []
         self._closer: AsyncGenerator[None] | None = None
 
-    async def acquire(self) -> tuple[httpx.AsyncBaseTransport, list[None]]:
-        """Return a transport that has room, and the list that counts its requests."""
+    async def find(self, make: Callable[[], httpx.AsyncBaseTransport]) -> _Pool:
+        """Return a pool that has room."""
         if self._closer is None:
             # A loop that shuts down closes its async generators, and closes one that is garbage collected:
             # so the connections end with their loop or with their client, whichever goes first.
-            self._closer = _closing(pools := self._pools)
-            del pools
+            self._closer = _closing(self._pools)
             await anext(self._closer)
         for pool in self._pools:
-            if len(pool[1]) < PER_POOL:
-                break
-        else:
-            pool = (self._make(), [])
-            self._pools.append(pool)
-        pool[1].append(None)
+            if pool.busy < PER_POOL:
+                return pool
+        self._pools.append(pool := _Pool(make()))
         return pool
 
     async def aclose(self) -> None:
@@ -149,12 +240,12 @@ class _LoopPools:
             await closer.aclose()
 
 
-async def _closing(pools: list[tuple[httpx.AsyncBaseTransport, list[None]]]) -> AsyncGenerator[None]:
+async def _closing(pools: list[_Pool]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        for transport, _ in pools:
-            await transport.aclose()
+        for pool in pools:
+            await pool.transport.aclose()
         pools.clear()
 
 
@@ -176,47 +267,55 @@ class Wire:
                 "for example httpx.MockTransport or agentkit.testing.ScriptedModel."
             )
         self._url = url
-        self._transport = transport
-        self._verify = verify
+        self._given = None if transport is None else _Pool(transport)
+        self._verify = _checked_verify(verify)
         self._trust_env = trust_env
-        self._timeouts = timeouts
+        self._extensions = {
+            # httpx's read timeout starts anew with every byte: the client has deadlines of its own
+            "timeout": {"connect": timeouts.connect, "write": timeouts.write, "read": None, "pool": None}
+        }
         self._tls: ssl.SSLContext | None = None
         self._proxy: str | None = None
-        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopPools] = weakref.WeakKeyDictionary()
         self._closed = False
 
     async def send(self, method: str, url: httpx.URL, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answer:
         """Send a request and return its answer, as soon as the headers are there. Close the answer after use."""
-        timeout = {
-            "connect": self._timeouts.connect,
-            "write": self._timeouts.write,
-            "pool": self._timeouts.pool,
-            "read": None,  # own deadlines: httpx's starts anew with every byte
-        }
-        request = httpx.Request(method, url, headers=list(headers), content=body, extensions={"timeout": timeout})
-        if self._transport is not None:
-            with translated_errors(self._place):
-                return Answer(await self._transport.handle_async_request(request))
-        transport, count = await self._pools().acquire()
+        if self._closed:
+            raise UsageError("this client is closed. Make a new one, or keep it open around its use.")
+        request = httpx.Request(method, url, headers=headers, content=body, extensions=self._extensions)  # type: ignore[arg-type]
+        pool = self._given or await self._pools().find(self._make_transport)
+        pool.busy += 1
         try:
-            with translated_errors(self._place):
-                response = await transport.handle_async_request(request)
+            response = await pool.transport.handle_async_request(request)
+        except httpx.HTTPError as exc:
+            pool.busy -= 1
+            raise translated(exc, self._place, before_answer=True, maybe_kept=pool.has_answered) from exc
         except BaseException:
-            count.pop()
+            pool.busy -= 1
             raise
-        response.stream = _Counted(response.stream, count)  # type: ignore[arg-type]
-        return Answer(response)
+        pool.has_answered = True
+        return Answer(response, pool)
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop; those of others close with their loops."""
+        """Close the connections: those of the running loop at once, those of other loops as soon as these run."""
         self._closed = True
         with self._lock:
-            pools = self._loops.pop(asyncio.get_running_loop(), None)
+            mine = self._loops.pop(asyncio.get_running_loop(), None)
             self._loops.clear()
-        if pools is not None:
-            await pools.aclose()
+        if mine is not None:
+            await mine.aclose()
+        if self._given is not None:
+            await self._given.transport.aclose()
+
+    def abandon(self) -> None:
+        """Leave the connections to the parent process, in a forked child.
+
+        Sockets and the loop's selector are shared with the parent: not even closing them here is safe.
+        """
+        _abandoned.append(self._loops)
+        self._loops, self._lock = weakref.WeakKeyDictionary(), threading.Lock()
 
     @property
     def _place(self) -> str:
@@ -224,97 +323,93 @@ class Wire:
         return f"{self._url.host}{proxy}"
 
     def _pools(self) -> _LoopPools:
+        loop = asyncio.get_running_loop()
         with self._lock:
-            if self._closed:
-                raise UsageError("this client is closed. Make a new one, or keep it open around its use.")
-            if os.getpid() != self._pid:
-                # Sockets and the selector are shared with the parent: not even closing them here is safe.
-                _abandoned.append(self._loops)
-                self._loops, self._pid = weakref.WeakKeyDictionary(), os.getpid()
-            loop = asyncio.get_running_loop()
             if (pools := self._loops.get(loop)) is None:
-                pools = self._loops[loop] = _LoopPools(self._make_transport)
+                pools = self._loops[loop] = _LoopPools()
             return pools
 
     def _make_transport(self) -> httpx.AsyncBaseTransport:
-        if self._tls is None:
-            self._proxy = self._find_proxy() if self._trust_env else None
-            self._tls = self._make_tls()
+        with self._lock:
+            if self._tls is None:
+                self._proxy = self._find_proxy() if self._trust_env else None
+                self._tls = self._make_tls()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=PER_POOL, keepalive_expiry=30.0)
-        return httpx.AsyncHTTPTransport(verify=self._tls, limits=limits, trust_env=self._trust_env, proxy=self._proxy)
+        proxy: httpx.Proxy | None = None
+        try:
+            if self._proxy is not None:
+                # a proxy that is spoken to over TLS is checked like the server
+                tls = self._tls if self._proxy.startswith("https:") else None
+                proxy = httpx.Proxy(self._proxy, ssl_context=tls)
+            return httpx.AsyncHTTPTransport(verify=self._tls, limits=limits, trust_env=self._trust_env, proxy=proxy)
+        except (ValueError, ImportError, httpx.InvalidURL) as exc:
+            scheme = str(self._proxy).partition("://")[0]
+            raise UsageError(
+                f"the environment names a proxy of the kind {scheme!r} that can't be used: {type(exc).__name__}. "
+                "Allowed are http:// and https://, and socks5:// with httpx[socks]. See trust_env and NO_PROXY."
+            ) from None  # the cause quotes the address, password and all
 
     def _make_tls(self) -> ssl.SSLContext:
-        if self._url.scheme == "http" and not (self._proxy or "").startswith("https"):
+        if self._url.scheme == "http" and not (self._proxy or "").startswith("https:"):
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and 25 ms cheaper than a real one
         try:
+            if isinstance(self._verify, str):
+                where = "capath" if Path(self._verify).is_dir() else "cafile"
+                return ssl.create_default_context(**{where: self._verify})
             return httpx.create_ssl_context(verify=self._verify, trust_env=self._trust_env)
-        except (OSError, ValueError) as exc:
-            raise UsageError(f"verify={self._verify!r}: {exc}. Give True, False or an ssl.SSLContext.") from exc
+        except OSError as exc:  # an ssl.SSLError is one, too
+            raise UsageError(f"verify={self._verify!r}: {exc}. Give a file of certificates in PEM format.") from exc
 
     def _find_proxy(self) -> str | None:
-        if urllib.request.proxy_bypass(self._url.host):
+        if urllib.request.proxy_bypass(self._url.netloc.decode("ascii")):
             return None
         proxies = urllib.request.getproxies()
         proxy = proxies.get(self._url.scheme) or proxies.get("all")
         return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
-class _Counted(httpx.AsyncByteStream):
-    """A body that takes its request off the pool's count when it is closed."""
+def translated(
+    exc: httpx.HTTPError, place: str, *, before_answer: bool = False, maybe_kept: bool = False
+) -> AgentkitError:
+    """Return httpx's error as ours, without URLs, which may hold keys.
 
-    def __init__(self, stream: httpx.AsyncByteStream, count: list[None]) -> None:
-        self._stream = stream
-        self._count: list[None] | None = count
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._stream)
-
-    async def aclose(self) -> None:
-        if self._count is not None:
-            self._count.pop()
-            self._count = None
-        await self._stream.aclose()
-
-
-@contextmanager
-def translated_errors(place: str) -> Iterator[None]:
-    """Raise httpx's errors as ours, without URLs, which may hold keys."""
-    try:
-        yield
-    except httpx.ConnectError as exc:
-        raise _connect_error(exc, place) from exc
-    except httpx.TimeoutException as exc:
-        what = {
-            httpx.ConnectTimeout: "connecting",
-            httpx.WriteTimeout: "sending",
-            httpx.PoolTimeout: "waiting for a connection",
-        }
-        raise Timeout(f"{place}: {what.get(type(exc), 'reading')} took too long. See Client(timeouts=...).") from exc
-    except httpx.ProxyError as exc:
-        raise TransportError(f"{place}: the proxy refused: {exc}. See trust_env, HTTPS_PROXY and NO_PROXY.") from exc
-    except httpx.RemoteProtocolError as exc:
-        error = TransportError(f"{place}: {exc}")
-        if "without sending a response" in str(exc):
-            error.kind = "stale"
-        raise error from exc
-    except httpx.DecodingError as exc:
-        raise TransportError(f"{place}: the compressed body is damaged: {exc}") from exc
-    except httpx.TransportError as exc:
-        raise TransportError(f"{place}: {exc or type(exc).__name__}") from exc
+    `before_answer`: not a byte of the answer had come; `maybe_kept`: the connection may have served before.
+    """
+    said = escape(str(exc)) or type(exc).__name__
+    if isinstance(exc, httpx.ConnectError):
+        return _connect_error(exc, place)
+    if isinstance(exc, httpx.TimeoutException):
+        what = {httpx.ConnectTimeout: "connecting", httpx.WriteTimeout: "sending"}.get(type(exc), "reading")
+        return Timeout(f"{place}: {what} took too long. See Client(timeouts=Timeouts(...)).")
+    if isinstance(exc, httpx.ProxyError):
+        error = TransportError(f"{place}: the proxy refused: {said}. See trust_env, HTTPS_PROXY and NO_PROXY.")
+        if said.startswith("4"):
+            error.kind = "final"
+        return error
+    if "Receive buffer too long" in said:
+        return ProtocolError(f"{place}: the headers of the answer are too long.")
+    error = TransportError(f"{place}: {said}")
+    # A server may close a kept connection at any moment. A clean end before the answer says so by itself; a
+    # reset does where the connection had served before.
+    closed = isinstance(exc, httpx.RemoteProtocolError) and "without sending a response" in said
+    if before_answer and (closed or (maybe_kept and isinstance(exc, httpx.NetworkError))):
+        error.kind = "stale"
+    return error
 
 
 def _connect_error(exc: httpx.ConnectError, place: str) -> TransportError:
     causes = [exc, *_causes(exc)]
-    error: TransportError
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        reason = next(c for c in causes if isinstance(c, ssl.SSLCertVerificationError)).verify_message
+    untrusted = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
+    if untrusted is not None:
+        reason = untrusted.verify_message
         error = TransportError(f"{place}: its certificate isn't trusted: {reason}. See Client(verify=...).")
         error.kind = "final"
     elif any(type(cause).__name__ == "gaierror" for cause in causes):
         error = TransportError(f"{place}: the host name doesn't resolve. Check base_url and the network.")
         error.kind = "unresolved"
     else:
-        error = TransportError(f"{place}: can't connect: {exc}. Is the server running, and base_url right?")
+        said = escape(str(exc)) or "the connection was closed"
+        error = TransportError(f"{place}: can't connect: {said}. Is the server running, and base_url right?")
     return error
 
 
@@ -325,7 +420,23 @@ def _causes(exc: BaseException) -> Iterator[BaseException]:
         yield from _causes(below)
 
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_unread = operator.attrgetter("stream._httpcore_stream._stream._connection._h11_state.trailing_data")
 
-    _MakeTransport = Callable[[], httpx.AsyncBaseTransport]
+
+def _has_surplus(response: httpx.Response) -> bool:
+    """Tell whether bytes followed the body: httpcore would take them for the beginning of the next answer.
+
+    It keeps them to itself, hence the private way to them. Elsewhere (other transports) the question is theirs.
+    """
+    try:
+        return bool(_unread(response)[0])
+    except AttributeError:
+        return False
+
+
+def _checked_verify(verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | str | bool:
+    if isinstance(verify, bool | ssl.SSLContext):
+        return verify
+    if isinstance(verify, str | os.PathLike) and Path(verify).exists():
+        return os.fspath(verify)
+    raise UsageError(f"verify={verify!r}; allowed are True, False, an ssl.SSLContext, or a file of certificates.")

@@ -78,7 +78,8 @@ def _nothing_left_behind() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     gc.collect()
-    left = [t for t in threading.enumerate() if t not in before and t.name != "agentkit-loop" and t.is_alive()]
+    left = [t for t in threading.enumerate() if t not in before and t.name.startswith("agentkit")]
+    left = [thread for thread in left if thread.name != "agentkit-loop"]
     for thread in left:
         thread.join(2.0)
     still = [thread.name for thread in left if thread.is_alive()]

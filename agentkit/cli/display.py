@@ -28,7 +28,6 @@ from agentkit.events import (
     ToolProgress,
     ToolStarted,
 )
-from agentkit.items import call_view
 from agentkit.transcript import OutputsEntry, ResponseEntry
 
 if TYPE_CHECKING:
@@ -159,15 +158,16 @@ class RunDisplay:
     def _end_call(self, event: ToolFinished) -> None:
         failed = event.outcome != "ok"
         head = call_head(event.name, self._arguments.get(event.call_id, ""), self._notes.columns, self._notes.glyphs)
-        line = self._with_result(head, event.output, failed=failed, took=duration(event.duration_s))
+        took = "" if event.outcome == "not_run" else duration(event.duration_s)
+        line = self._with_result(head, event.output, failed=failed, took=took)
         if self._open_line != (self._notes.writes, event.call_id):
             self._enter(("call", event.call_id))
             self._notes.write(head, CALL)
         self._notes.write(line[len(head) :] + "\n", ERROR if failed else DIM)
         self._asked_at = self._clock()
-        if event.exception is not None and not isinstance(event.exception, ToolError):
-            if (place := place_of(event.exception)) is not None:
-                self._note(f"  {type(event.exception).__name__} in {one_line(place)}")
+        raised = event.exception
+        if raised is not None and not isinstance(raised, ToolError) and (place := place_of(raised)) is not None:
+            self._note(f"  raised at {one_line(place)}")
 
     def _with_result(self, head: str, result: str, *, failed: bool, took: str = "") -> str:
         glyphs = self._notes.glyphs

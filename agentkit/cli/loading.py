@@ -72,7 +72,7 @@ class Loaded:
             try:
                 return await made
             except Exception as exc:
-                _raise_failed(exc, f"{self.target}: `deps()` raised:")
+                raise _failed(exc, f"{self.target}: `deps()` raised:") from exc
         return made
 
 
@@ -125,7 +125,7 @@ def _load_file(path: Path) -> ModuleType:
         cast("importlib.machinery.ModuleSpec", spec).loader.exec_module(module)  # type: ignore[union-attr]
     except (Exception, SystemExit) as exc:
         del sys.modules[name]
-        _raise_failed(exc, f"{path.name} can't be loaded:")
+        raise _failed(exc, f"{path.name} can't be loaded:") from exc
     return module
 
 
@@ -139,9 +139,9 @@ def _load_module(name: str) -> ModuleType:
                 f"there is neither a file nor a module {name!r} here. Give the path of a Python file, or a module."
                 f"{_near(Path(name))}"
             ) from exc
-        _raise_failed(exc, f"{name} can't be loaded:")
+        raise _failed(exc, f"{name} can't be loaded:") from exc
     except (Exception, SystemExit) as exc:
-        _raise_failed(exc, f"{name} can't be loaded:")
+        raise _failed(exc, f"{name} can't be loaded:") from exc
 
 
 def _near(path: Path) -> str:
@@ -178,7 +178,7 @@ def _call_factory(factory: object, what: str, target: str) -> object:
     try:
         return factory()  # type: ignore[operator]
     except Exception as exc:
-        _raise_failed(exc, f"{target}: `{what}()` raised:")
+        raise _failed(exc, f"{target}: `{what}()` raised:") from exc
 
 
 def _is_a(value: object, wanted: type | None) -> bool:
@@ -188,13 +188,13 @@ def _is_a(value: object, wanted: type | None) -> bool:
         return False
 
 
-def _raise_failed(exc: BaseException, what: str) -> NoReturn:
+def _failed(exc: BaseException, what: str) -> LoadError:
     hint = ""
     if isinstance(exc, SystemExit):
         hint = "\nThe file ends the process while it is loaded. Put that under `if __name__ == '__main__':`."
     elif isinstance(exc, ImportError) and "relative import" in str(exc):
         hint = "\nThe file is part of a package: give it as package.module, from the folder above the package."
-    raise LoadError(f"{what}\n{short_traceback(exc)}{hint}") from exc
+    return LoadError(f"{what}\n{short_traceback(exc)}{hint}")
 
 
 def short_traceback(exc: BaseException) -> str:
@@ -202,7 +202,8 @@ def short_traceback(exc: BaseException) -> str:
     summary = traceback.TracebackException.from_exception(exc)
     link: traceback.TracebackException | None = summary
     while link is not None:
-        kept = [frame for frame in link.stack if not _is_ours(frame.filename)]
+        # as tuples they lose their columns: the rows of ^^^^ don't survive a narrow window
+        kept = [(f.filename, f.lineno, f.name, f.line) for f in link.stack if not _is_ours(f.filename)]
         link.stack = traceback.StackSummary.from_list(kept)
         link = link.__cause__ or link.__context__
     return "".join(summary.format()).rstrip("\n")

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from agentkit.cli.display import ERROR, RunDisplay
+from agentkit.cli.display import RunDisplay
 from agentkit.cli.loading import load_agent, short_traceback
 from agentkit.cli.report import encode_report, error_object, result_object
 from agentkit.cli.saving import check_writable, read_transcript, write_transcript
-from agentkit.cli.terminal import Outputs, harmless, open_outputs
+from agentkit.cli.terminal import harmless, open_outputs
 from agentkit.client import Client
 from agentkit.errors import AgentkitError, UsageError
 from agentkit.transcript import Transcript
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from agentkit.agent import Agent
     from agentkit.cli.loading import Loaded
+    from agentkit.cli.terminal import Outputs
+    from agentkit.json import JSONObject
     from agentkit.limits import Limits
     from agentkit.run import Result, Run
 
@@ -123,7 +125,7 @@ class Conversation:
         elif interrupted:
             self._show_interrupt()
         else:
-            self._outputs.notes.line(f"Error: {_explained(exc)}", ERROR)
+            self._outputs.show_error(_explained(exc))
         self._keep(advise=True)
         if interrupted:
             return SIGNALLED + self._signal
@@ -196,7 +198,7 @@ class Conversation:
             try:
                 write_transcript(path, transcript)
             except OSError as exc:
-                self._outputs.notes.line(f"Error: {path} can't be written: {exc.strerror or exc}", ERROR)
+                self._outputs.show_error(f"{path} can't be written: {exc.strerror or exc}")
                 return False
         if advise and not self._options.as_json and transcript.entries:
             self._advise(path)
@@ -210,7 +212,7 @@ class Conversation:
             advice = f"The conversation so far is in {path}. To go on: {shlex.join(words)}"
         self._outputs.notes.line(harmless(advice), "dim")
 
-    def _report(self, report: object) -> None:
+    def _report(self, report: JSONObject) -> None:
         answer = self._outputs.answer
         answer.write(encode_report(report, is_unicode=answer.is_unicode))
 
@@ -253,7 +255,7 @@ def _read_prompt(given: str | None, transcript: Transcript) -> str | None:
 def _explained(exc: BaseException) -> str:
     """Return an error as its message; one that isn't ours with the lines of the user's code that it came from."""
     if isinstance(exc, UsageError):
-        return harmless(str(exc))
+        return str(exc)
     if isinstance(exc, AgentkitError):
-        return harmless(f"{exc} ({type(exc).__name__})")
-    return harmless(f"the run ended with an exception.\n{short_traceback(exc)}")
+        return f"{exc} ({type(exc).__name__})"
+    return f"the run ended with an exception.\n{short_traceback(exc)}"

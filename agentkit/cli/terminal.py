@@ -31,8 +31,8 @@ _UNSAFE: Final = re.compile(f"[\r{_HIDDEN}]")
 _LINE_END: Final = re.compile(r"\r(?=\n|\Z)")
 
 NARROWEST: Final = 20
-UNKNOWN_WIDTH: Final = 120
-"""Columns that a line may take where the output is no terminal."""
+WIDEST: Final = 120
+"""Columns that a line takes at most; as many where the output is no terminal."""
 
 
 def harmless(text: str) -> str:
@@ -117,12 +117,13 @@ class Stream:
     def columns(self) -> int:
         """How wide a line may be; asked anew each time, since windows change."""
         if not self.is_terminal:
-            return UNKNOWN_WIDTH
+            return WIDEST
         try:
             # the last column stays free: some terminals break the line when it is filled
-            return max((os.get_terminal_size(self._file.fileno()).columns or 80) - 1, NARROWEST)
+            columns = os.get_terminal_size(self._file.fileno()).columns or 80
         except (OSError, ValueError):
-            return 80
+            columns = 80
+        return min(max(columns - 1, NARROWEST), WIDEST)
 
     def write(self, text: str, style: str = "") -> None:
         """Write text as it is; it must have been made harmless."""
@@ -204,6 +205,14 @@ class Outputs:
     answer: Stream
     notes: Stream
 
+    def show_error(self, message: str) -> None:
+        """Write an error among the notes; its first line stands out, a traceback below it is for reading."""
+        first, newline, rest = harmless(message).partition("\n")
+        self.notes.break_line()
+        self.notes.write(f"Error: {first}", "red")
+        self.notes.write(newline + rest)
+        self.notes.break_line()
+
 
 @contextlib.contextmanager
 def open_outputs(environ: Mapping[str, str]) -> Iterator[Outputs]:
@@ -237,7 +246,7 @@ def _divert_descriptor(stdout: TextIO) -> Iterator[TextIO]:
     kept = os.dup(1)
     os.dup2(2, 1)
     try:
-        with open(kept, "w", encoding=stdout.encoding, errors="backslashreplace", closefd=False) as file:  # noqa: PTH123
+        with open(kept, "w", encoding=stdout.encoding, errors="backslashreplace", closefd=False) as file:
             yield file
     finally:
         with contextlib.suppress(OSError, ValueError):
