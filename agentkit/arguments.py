@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import itertools
 import json as stdlib_json
+import math
 import re
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
@@ -27,6 +29,7 @@ MAX_ARGUMENT_BYTES: Final = 1024 * 1024
 """Default size of the arguments of one call, as UTF-8; more is refused before it is parsed."""
 
 _MAX_PROBLEMS: Final = 8
+_MAX_UNION_STEPS: Final = 2**18
 _MAX_MESSAGE_CHARS: Final = 2000
 
 Values: TypeAlias = "dict[str, object]"
@@ -81,7 +84,15 @@ class ArgumentChecker:
 
     @functools.cached_property
     def _needs_walk(self) -> bool:
-        return self._make_adapter is None or _pydantic_is_too_lax(self._schema)
+        return self._make_adapter is None or _pydantic_is_too_lax(self._schema) or self._max_objects is not None
+
+    @functools.cached_property
+    def _max_objects(self) -> int | None:
+        """How many objects may lie inside each other; None for no limit but that of JSON."""
+        # In a recursive type, pydantic tries every branch of a union without discriminator at every level:
+        # branches ** depth steps. The limit bounds them.
+        branches = _recursive_branches(self._schema)
+        return int(math.log(_MAX_UNION_STEPS, branches)) if branches > 1 else None
 
     @functools.cached_property
     def _extra(self) -> Literal["forbid"] | None:
@@ -117,8 +128,11 @@ class ArgumentChecker:
     def check_value(self, value: JSON, text: str) -> Values:
         """Return the values for an already parsed text; `text` must be what `value` was parsed from."""
         try:
-            repaired = _repair(self._schema, value, self._definitions, null_is_default=self._make_adapter is not None)
-            if self._needs_walk:
+            if self._max_objects is not None and _objects_deep(value) > self._max_objects:
+                self._refuse([("", f"objects are nested deeper than {self._max_objects} levels")])
+            walk = _Walk(self._definitions, null_is_default=self._make_adapter is not None)
+            repaired = walk.repair(self._schema, value)
+            if self._needs_walk or self._has_surplus(repaired):
                 self._refuse(self.problems(repaired))
             if self._make_adapter is None:
                 return cast("Values", repaired)
@@ -126,10 +140,14 @@ class ArgumentChecker:
         except RecursionError:
             raise ArgumentsError(f"{self._subject} nested too deeply.") from None
 
+    def _has_surplus(self, value: JSON) -> bool:
+        # asked first, because pydantic makes an error of each one, however many
+        return isinstance(value, dict) and len(value) > len(cast("JSONObject", self._schema.get("properties", {})))
+
     def problems(self, value: JSON) -> list[Problem]:
         """Return what the schema alone has against `value`, at most a handful."""
         found: list[Problem] = []
-        for problem in _problems(self._schema, value, "", self._definitions):
+        for problem in _Walk(self._definitions).problems(self._schema, value, ""):
             found.append(problem)
             if len(found) > _MAX_PROBLEMS:
                 break
@@ -158,7 +176,7 @@ class ArgumentChecker:
             raise ArgumentsError(_message(problems, self.hint()), cut)
 
 
-# --- repairing ---------------------------------------------------------------------------------------------
+# --- the walk ----------------------------------------------------------------------------------------------
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,39})", re.ASCII)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
@@ -166,20 +184,157 @@ _EXACT: Final = 2**53
 """Beyond this a float no longer tells neighbouring integers apart."""
 
 
-def _repair(schema: JSONObject, value: JSON, definitions: JSONObject, *, null_is_default: bool) -> JSON:
-    """Return `value` with the harmless deviations mended; the very same object where there is none."""
-    if "$ref" in schema:
-        schema = resolve(schema, definitions)
-    branches = schema.get("anyOf", schema.get("oneOf"))
-    if isinstance(branches, list):
-        return _repair_union(branches, value, definitions, null_is_default=null_is_default)
-    if isinstance(value, dict):
-        return _repair_object(schema, value, definitions, null_is_default=null_is_default)
-    if isinstance(value, list):
-        return _repair_list(schema, value, definitions, null_is_default=null_is_default)
-    if isinstance(value, str | float) and schema.get("type") == "integer":
-        return _repair_integer(value)
-    return value
+class _Walk:
+    """One walk over a value along its schema: repairs it, or names what is wrong with it.
+
+    What was found out about a value under a branch of a union is remembered: branches that look alike and contain
+    each other would otherwise be tried 2^depth times.
+    """
+
+    __slots__ = ("_accepted", "_definitions", "_null_is_default", "_repaired")
+
+    def __init__(self, definitions: JSONObject, *, null_is_default: bool = True) -> None:
+        self._definitions = definitions
+        self._null_is_default = null_is_default
+        # keyed by the ids of schema and value; the values are kept, so that no id is used twice
+        self._accepted: dict[tuple[int, int], tuple[JSON, bool]] = {}
+        self._repaired: dict[tuple[int, int], tuple[JSON, JSON]] = {}
+
+    # repairing
+
+    def repair(self, schema: JSONObject, value: JSON) -> JSON:
+        """Return `value` with the harmless deviations mended; the very same object where there is none."""
+        if "$ref" in schema:
+            schema = resolve(schema, self._definitions)
+        branches = schema.get("anyOf", schema.get("oneOf"))
+        if isinstance(branches, list):
+            return self._repair_union(branches, value)
+        if isinstance(value, dict):
+            return self._repair_object(schema, value)
+        if isinstance(value, list):
+            return self._repair_list(schema, value)
+        if isinstance(value, str | float) and schema.get("type") == "integer":
+            return _repair_integer(value)
+        return value
+
+    def _repair_object(self, schema: JSONObject, value: JSONObject) -> JSONObject:
+        properties = schema.get("properties")
+        known = properties if isinstance(properties, dict) else {}
+        others = schema.get("additionalProperties")
+        required = cast("list[JSON]", schema.get("required", ()))
+        result: JSONObject = {}
+        changed = False
+        for name, item in value.items():
+            below = known.get(name, others)
+            if item is None and name in known and name not in required and self._means_default(below):
+                changed = True
+                continue
+            result[name] = self.repair(below, item) if isinstance(below, dict) and item is not None else item
+            changed = changed or result[name] is not item
+        return result if changed else value
+
+    def _means_default(self, schema: JSON) -> bool:
+        # A parameter with a default is required and nullable in strict schemas; null means the default. In
+        # a schema given as it is, null means null where it is allowed.
+        return self._null_is_default or (
+            isinstance(schema, dict) and not accepts_null(resolve(schema, self._definitions))
+        )
+
+    def _repair_list(self, schema: JSONObject, value: list[JSON]) -> list[JSON]:
+        first, items = schema.get("prefixItems"), schema.get("items")
+        prefix = first if isinstance(first, list) else []
+        rest = items if isinstance(items, dict) and not _is_inert(items) else None
+        if rest is None and not prefix:
+            return value
+        repaired = [
+            self.repair(below, item) if isinstance(below, dict) else item
+            for below, item in zip(itertools.chain(prefix, itertools.repeat(rest)), value, strict=False)
+        ]
+        return repaired if any(new is not old for new, old in zip(repaired, value, strict=True)) else value
+
+    def _repair_union(self, branches: list[JSON], value: JSON) -> JSON:
+        nodes = [item for item in branches if isinstance(item, dict)]
+        for node in nodes:
+            if self._accepts(node, value):
+                return self._repair_branch(node, value)
+        for node in nodes:
+            repaired = self._repair_branch(node, value)
+            if repaired is not value and self._accepts(node, repaired):
+                return repaired
+        return value
+
+    def _repair_branch(self, node: JSONObject, value: JSON) -> JSON:
+        key = (id(node), id(value))
+        if key not in self._repaired:
+            self._repaired[key] = (value, self.repair(node, value))
+        return self._repaired[key][1]
+
+    # problems
+
+    def _accepts(self, node: JSONObject, value: JSON) -> bool:
+        key = (id(node), id(value))
+        if key not in self._accepted:
+            self._accepted[key] = (value, next(self.problems(node, value, ""), None) is None)
+        return self._accepted[key][1]
+
+    def problems(self, schema: JSONObject, value: JSON, path: str) -> Iterator[Problem]:
+        """Yield what `schema` has against `value`, with the place."""
+        if "$ref" in schema:
+            schema = resolve(schema, self._definitions)
+        branches = schema.get("anyOf", schema.get("oneOf"))
+        if isinstance(branches, list):
+            yield from self._union_problems(branches, value, path)
+        is_listed = ("enum" not in schema and "const" not in schema) or _is_among(value, schema)
+        if not _is_of_type(value, schema.get("type")) or not is_listed:
+            yield path, f"expected {self._words(schema)}, got {describe(value)}"
+        elif isinstance(value, dict):
+            yield from self._object_problems(schema, value, path)
+        elif isinstance(value, list):
+            yield from self._list_problems(schema, value, path)
+        elif isinstance(value, str):
+            yield from _length_problems(schema, len(value), path, "Length", "characters")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield from _number_problems(schema, value, path)
+
+    def _union_problems(self, branches: list[JSON], value: JSON, path: str) -> Iterator[Problem]:
+        nodes = [item for item in branches if isinstance(item, dict)]
+        if any(self._accepts(node, value) for node in nodes):
+            return
+        # Speak of the branch that is meant, if it can be told: the only one of this type, or with this tag.
+        meant = [node for node in nodes if _may_be_meant(resolve(node, self._definitions), value)]
+        if len(meant) == 1:
+            yield from self.problems(meant[0], value, path)
+        else:
+            yield path, f"expected {self._words({'anyOf': branches})}, got {describe(value)}"
+
+    def _object_problems(self, schema: JSONObject, value: JSONObject, path: str) -> Iterator[Problem]:
+        properties = schema.get("properties")
+        known = properties if isinstance(properties, dict) else {}
+        for name in cast("list[str]", schema.get("required", ())):
+            if name not in value:
+                yield _join(path, name), f"missing; expected {self._words(known.get(name))}"
+        others = schema.get("additionalProperties", True)
+        for name, item in value.items():
+            below = known.get(name, others)
+            if isinstance(below, dict):
+                yield from self.problems(below, item, _join(path, name[:80]))
+            # patterns are not evaluated: on text from a model they could take for ever
+            elif below is False and "patternProperties" not in schema:
+                yield _join(path, name[:80]), _surplus(name, list(known))
+        yield from _length_problems(schema, len(value), path, "Properties", "entries")
+
+    def _list_problems(self, schema: JSONObject, value: list[JSON], path: str) -> Iterator[Problem]:
+        first = schema.get("prefixItems")
+        prefix = first if isinstance(first, list) else []
+        rest = schema.get("items")
+        for index, item in enumerate(value):
+            below = prefix[index] if index < len(prefix) else rest
+            if isinstance(below, dict):
+                yield from self.problems(below, item, f"{path}[{index}]")
+        yield from _length_problems(schema, len(value), path, "Items", "items")
+
+    def _words(self, schema: JSON) -> str:
+        return _hint(schema, self._definitions)
 
 
 def _repair_integer(value: str | float) -> JSON:
@@ -188,108 +343,9 @@ def _repair_integer(value: str | float) -> JSON:
     return int(value) if value.is_integer() and abs(value) <= _EXACT else value
 
 
-def _repair_object(
-    schema: JSONObject, value: JSONObject, definitions: JSONObject, *, null_is_default: bool
-) -> JSONObject:
-    properties = schema.get("properties")
-    known = properties if isinstance(properties, dict) else {}
-    others = schema.get("additionalProperties")
-    required = cast("list[JSON]", schema.get("required", ()))
-    changed: JSONObject = {}
-    dropped = False
-    for name, item in value.items():
-        below = known.get(name, others)
-        if item is None:
-            # "A parameter with a default is required and nullable in strict schemas; null means the default."
-            if name in known and name not in required and (null_is_default or not _takes_null(below, definitions)):
-                dropped = True
-                continue
-        elif isinstance(below, dict):
-            repaired = _repair(below, item, definitions, null_is_default=null_is_default)
-            if repaired is not item:
-                dropped = True
-            item = repaired
-        changed[name] = item
-    return changed if dropped else value
-
-
-def _repair_list(
-    schema: JSONObject, value: list[JSON], definitions: JSONObject, *, null_is_default: bool
-) -> list[JSON]:
-    first = schema.get("prefixItems")
-    prefix = first if isinstance(first, list) else []
-    items = schema.get("items")
-    rest = items if isinstance(items, dict) and not _is_inert(items) else None
-    if rest is None and not prefix:
-        return value
-    repaired = [
-        _repair(below, item, definitions, null_is_default=null_is_default) if isinstance(below, dict) else item
-        for below, item in zip([*prefix, *([rest] * (len(value) - len(prefix)))], value, strict=False)
-    ]
-    repaired += value[len(repaired) :]
-    return repaired if any(new is not old for new, old in zip(repaired, value, strict=True)) else value
-
-
-def _repair_union(branches: list[JSON], value: JSON, definitions: JSONObject, *, null_is_default: bool) -> JSON:
-    nodes = [item for item in branches if isinstance(item, dict)]
-    for node in nodes:
-        if _accepts(node, value, definitions):
-            return _repair(node, value, definitions, null_is_default=null_is_default)
-    for node in nodes:
-        repaired = _repair(node, value, definitions, null_is_default=null_is_default)
-        if repaired is not value and _accepts(node, repaired, definitions):
-            return repaired
-    return value
-
-
 def _is_inert(schema: JSONObject) -> bool:
     """Whether no value under `schema` can need a repair."""
     return schema.get("type") in ("string", "number", "boolean", "null") or not schema
-
-
-def _takes_null(schema: JSON, definitions: JSONObject) -> bool:
-    return not isinstance(schema, dict) or accepts_null(resolve(schema, definitions))
-
-
-# --- problems ----------------------------------------------------------------------------------------------
-
-
-def _accepts(schema: JSONObject, value: JSON, definitions: JSONObject) -> bool:
-    return next(_problems(schema, value, "", definitions), None) is None
-
-
-def _problems(schema: JSONObject, value: JSON, path: str, definitions: JSONObject) -> Iterator[Problem]:
-    if "$ref" in schema:
-        schema = resolve(schema, definitions)
-    branches = schema.get("anyOf", schema.get("oneOf"))
-    if isinstance(branches, list):
-        yield from _union_problems(branches, value, path, definitions)
-    if not _is_of_type(value, schema.get("type")):
-        yield path, f"expected {_hint(schema, definitions)}, got {describe(value)}"
-        return
-    if ("enum" in schema or "const" in schema) and not _is_among(value, schema):
-        yield path, f"expected {_hint(schema, definitions)}, got {describe(value)}"
-        return
-    if isinstance(value, dict):
-        yield from _object_problems(schema, value, path, definitions)
-    elif isinstance(value, list):
-        yield from _list_problems(schema, value, path, definitions)
-    elif isinstance(value, str):
-        yield from _length_problems(schema, len(value), path, "Length", "characters")
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from _number_problems(schema, value, path)
-
-
-def _union_problems(branches: list[JSON], value: JSON, path: str, definitions: JSONObject) -> Iterator[Problem]:
-    nodes = [resolve(item, definitions) for item in branches if isinstance(item, dict)]
-    if any(_accepts(node, value, definitions) for node in nodes):
-        return
-    # Speak of the branch that is meant, if it can be told: the only one of this type, or with this tag.
-    meant = [node for node in nodes if _may_be_meant(node, value)]
-    if len(meant) == 1:
-        yield from _problems(meant[0], value, path, definitions)
-    else:
-        yield path, f"expected {_hint({'anyOf': branches}, definitions)}, got {describe(value)}"
 
 
 def _may_be_meant(node: JSONObject, value: JSON) -> bool:
@@ -302,42 +358,11 @@ def _may_be_meant(node: JSONObject, value: JSON) -> bool:
     return all(name in value and _is_among(value[name], item) for name, item in tags.items())
 
 
-def _object_problems(schema: JSONObject, value: JSONObject, path: str, definitions: JSONObject) -> Iterator[Problem]:
-    properties = schema.get("properties")
-    known = properties if isinstance(properties, dict) else {}
-    for name in cast("list[str]", schema.get("required", ())):
-        if name not in value:
-            yield _join(path, name), f"missing; expected {_hint(known.get(name), definitions)}"
-    others = schema.get("additionalProperties", True)
-    for name, item in value.items():
-        if name in known:
-            below = known[name]
-            if isinstance(below, dict):
-                yield from _problems(below, item, _join(path, name), definitions)
-        # patterns are not evaluated: on text from a model they could take for ever
-        elif others is False and "patternProperties" not in schema:
-            yield _join(path, name[:80]), _surplus(name, list(known))
-        elif isinstance(others, dict):
-            yield from _problems(others, item, _join(path, name[:80]), definitions)
-    yield from _length_problems(schema, len(value), path, "Properties", "entries")
-
-
 def _surplus(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name[:80], known, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
     allowed = ", ".join(known[:20]) if known else "none"
     return f"unknown{guess or f'; allowed: {allowed}'}"
-
-
-def _list_problems(schema: JSONObject, value: list[JSON], path: str, definitions: JSONObject) -> Iterator[Problem]:
-    first = schema.get("prefixItems")
-    prefix = first if isinstance(first, list) else []
-    rest = schema.get("items")
-    for index, item in enumerate(value):
-        below = prefix[index] if index < len(prefix) else rest
-        if isinstance(below, dict):
-            yield from _problems(below, item, f"{path}[{index}]", definitions)
-    yield from _length_problems(schema, len(value), path, "Items", "items")
 
 
 def _length_problems(schema: JSONObject, length: int, path: str, suffix: str, unit: str) -> Iterator[Problem]:
@@ -513,6 +538,24 @@ def _allowed(node: JSONObject) -> list[JSON]:
 def _is_open(schema: JSONObject) -> bool:
     """Whether some object with known properties is open to others."""
     return any("properties" in node and node.get("additionalProperties") for node in _every_node(schema))
+
+
+def _recursive_branches(schema: JSONObject) -> int:
+    """Return the most branches that a union without discriminator has, if there are recursive types; else 0."""
+    return max(len(_branches(node)) for node in _every_node(schema)) if "$defs" in schema else 0
+
+
+def _objects_deep(value: JSON) -> int:
+    if isinstance(value, dict):
+        return 1 + max((_objects_deep(item) for item in value.values()), default=0)
+    return max((_objects_deep(item) for item in value), default=0) if isinstance(value, list) else 0
+
+
+def _branches(node: JSONObject) -> list[JSON]:
+    branches = node.get("anyOf")
+    if not isinstance(branches, list):
+        return []
+    return [item for item in branches if isinstance(item, dict) and item.get("type") in (None, "object", "array")]
 
 
 def _every_node(schema: JSONObject) -> Iterator[JSONObject]:

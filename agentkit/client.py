@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import itertools
 import logging
 import math
 import os
+import re
+import secrets
+import threading
 import time
-import uuid
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import httpx
 
-from agentkit import json
+from agentkit import __version__, json
 from agentkit.errors import (
     AgentkitError,
     ProtocolError,
     ResponseFailed,
-    StatusError,
     StreamBroken,
-    Timeout,
     UsageError,
 )
 from agentkit.events import AttemptDiscarded, Event, ResponseFinished, RetryWaiting
@@ -34,8 +36,8 @@ from agentkit.request import Request
 from agentkit.response import Response
 from agentkit.retry import Attempts, RetryPolicy
 from agentkit.sse import SSEDecoder
-from agentkit.status import RATE_LIMIT_HEADERS, status_error
-from agentkit.wire import MAX_BODY_BYTES, Answer, Timeouts, Wire
+from agentkit.status import RATE_LIMIT_HEADERS, escape, retry_after, status_error
+from agentkit.wire import Answer, Timeouts, Wire, within
 
 if TYPE_CHECKING:
     import ssl
@@ -48,10 +50,15 @@ if TYPE_CHECKING:
 
     ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
+T = TypeVar("T")
+
 ERROR_GRACE_S = 1.0
 """How long the `response.failed` that should follow an `error` event is waited for."""
 DRAIN_S = 0.02
 """How long the end of a finished stream is waited for, so that its connection can be used again."""
+
+_NOTHING = Request(b"")
+_USER_AGENT = f"agentkit/{__version__}".encode()
 
 _log = logging.getLogger("agentkit")
 
@@ -99,19 +106,20 @@ class Client:
         self._url = _checked_url(base_url)
         if reasoning not in ("raw", "summary", "drop"):
             raise UsageError(f"reasoning={reasoning!r}; allowed are 'raw', 'summary' and 'drop'.")
-        if max_concurrency is not None and max_concurrency < 1:
-            raise UsageError(f"max_concurrency={max_concurrency!r}; allowed is a whole number from 1, or None.")
-        self.profile = find_profile(profile, base_url)
+        self.profile = find_profile(profile, str(self._url))
         self.reasoning: ReasoningMode = reasoning
         self.tool_output_parts = tool_output_parts
-        self.retry = retry or RetryPolicy()
-        self.timeouts = timeouts or Timeouts()
+        self.retry = _checked_type("retry", retry, RetryPolicy) or RetryPolicy()
+        self.timeouts = _checked_type("timeouts", timeouts, Timeouts) or Timeouts()
         self.stats = Stats()
+        self._counting = threading.Lock()
         self._api_key = _checked_key(api_key)
         self._headers = _checked_headers(headers or {})
-        self._gate = Gate(max_concurrency)
+        self._gate = Gate(_checked_limit(max_concurrency), patience_s=self.timeouts.pool)
         self._wire = Wire(self._url, transport=transport, verify=verify, trust_env=trust_env, timeouts=self.timeouts)
-        self._responses_url = _endpoint(self._url, "responses")
+        self._responses_url = _endpoint(self._url, b"responses")
+        self._models_url = _endpoint(self._url, b"models")
+        _clients.add(self)
 
     @classmethod
     def from_env(cls, **options: object) -> Client:
@@ -148,7 +156,11 @@ class Client:
 
     async def models(self) -> list[JSONObject]:
         """Return the server's models, `[{"id": ...}, ...]`; servers add what they like."""
-        return await self._retried_models()
+        async with contextlib.aclosing(self._retried(self._ask_models)) as events:
+            async for event in events:
+                if isinstance(event, list):
+                    return event
+        raise ProtocolError("no models")  # pragma: no cover  (as above)
 
     def respond_sync(self, request: Request | Mapping[str, JSON]) -> Response:
         """Send a request and return the response, as `respond` does, outside of async code."""
@@ -204,127 +216,146 @@ class Client:
             return request
         return Request.of(request, stream=stream, profile=self.profile)
 
-    async def exchange(self, request: Request) -> AsyncGenerator[Event | Response]:
+    def exchange(self, request: Request) -> AsyncGenerator[Event | Response]:
         """Send a request until it is answered or given up: yields events as they come, then the response.
 
         Every attempt sends the same bytes under the same client request id.
         """
-        self.stats.requests += 1
-        trace = uuid.uuid4().hex
+        return self._retried(lambda trace, number: self._ask(request, trace, number))
+
+    async def _retried(
+        self, ask: Callable[[str, int], AsyncGenerator[T]]
+    ) -> AsyncGenerator[T | AttemptDiscarded | RetryWaiting | Response]:
+        """Ask until it works or the policy gives up. `ask` takes the client request id and the attempt's number."""
+        self._count(requests=1)
+        trace = secrets.token_hex(16)
         attempts: Attempts | None = None
-        while True:
-            number = len(attempts.failed) + 1 if attempts else 1
+        for number in itertools.count(1):
             started = self.retry.clock()
             shown = False
             try:
-                async with contextlib.aclosing(self._attempt(request, trace, number)) as events:
+                async with contextlib.aclosing(ask(trace, number)) as events:
                     async for event in events:
-                        if isinstance(event, Response):
-                            _check_failed(event)
-                            yield event
-                            return
-                        shown = True
                         yield event
+                        shown = True
+                return
             except AgentkitError as exc:
-                self.stats.failures += 1
-                attempts = attempts or Attempts(self.retry, self.profile, refreshable_key=callable(self._api_key))
-                wait = attempts.next_wait(exc, self.retry.clock() - started)
-                exc.attempts = tuple(attempts.failed)
-                if wait is None:
-                    if isinstance(exc, ResponseFailed) and exc.response is not None:
-                        yield exc.response
-                        return
-                    raise
-                error, pause = exc, wait
+                error = exc
+            self._count(failures=1)
+            attempts = attempts or Attempts(self.retry, self.profile, refreshable_key=callable(self._api_key))
+            wait = attempts.next_wait(error, self.retry.clock() - started)
+            error.attempts = tuple(attempts.failed)
+            if wait is None:
+                if isinstance(error, ResponseFailed) and error.response is not None:
+                    yield error.response
+                    return
+                raise error
             if shown:
                 yield AttemptDiscarded(number, error)
-            yield RetryWaiting(pause, number, error)
-            if pause:
-                await self.retry.sleep(pause)
+            yield RetryWaiting(wait, number, error)
+            if wait:
+                await self.retry.sleep(wait)
 
-    async def _attempt(self, request: Request, trace: str, number: int) -> AsyncGenerator[Event | Response]:
+    async def _ask(self, request: Request, trace: str, number: int) -> AsyncGenerator[Event | Response]:
         """Send a request once: yields events as they come, then the response."""
-        key = await self._key()
-        headers = self._header_list(key, trace, number, stream=request.stream)
-        async with self._gate:
-            self.stats.attempts += 1
-            self.stats.in_flight += 1
-            answer: Answer | None = None
-            try:
-                now = asyncio.get_running_loop().time()
-                allowed = self.timeouts.first_byte if request.stream else self.timeouts.total
-                deadline = None if allowed is None else now + allowed
-                async with _deadline(deadline, "the answer to begin" if request.stream else "the answer"):
-                    answer = await self._wire.send("POST", self._responses_url, headers, request.body)
-                self._note_rate_limits(answer)
-                reader = self._read_events if _is_stream(answer, request) else self._read_whole
-                async with contextlib.aclosing(reader(answer, request, deadline)) as events:
+        async with self._answer("POST", self._responses_url, request, trace, number) as (answer, deadline):
+            if _is_stream(answer, request):
+                async with contextlib.aclosing(self._read_events(answer, request, deadline)) as events:
                     async for event in events:
                         yield event
-            finally:
-                self.stats.in_flight -= 1
-                if answer is not None:
-                    await answer.aclose()
+                return
+            response = await self._read_whole(answer, request, deadline)
+        if request.stream:
+            for event in itertools.chain.from_iterable(map(deltas_of, response.output)):
+                yield event
+        yield response
 
-    async def _read_whole(
-        self, answer: Answer, request: Request, deadline: float | None
-    ) -> AsyncGenerator[Event | Response]:
+    async def _ask_models(self, trace: str, number: int) -> AsyncGenerator[list[JSONObject]]:
+        async with self._answer("GET", self._models_url, _NOTHING, trace, number) as (answer, deadline):
+            body = await within(deadline, "the whole answer", answer.read(), kind="final")
+        yield _listed_models(_decoded(body, answer))
+
+    @contextlib.asynccontextmanager
+    async def _answer(
+        self, method: str, url: httpx.URL, request: Request, trace: str, number: int
+    ) -> AsyncIterator[tuple[Answer, float | None]]:
+        """Send a request, hold its answer while that is read, and tell until when it must be; raise a server's no."""
+        headers = await self._header_list(trace, number, stream=request.stream)
+        async with self._gate:
+            self._count(attempts=1, in_flight=1)
+            try:
+                deadline = _after(self.timeouts.first_byte if request.stream else self.timeouts.total)
+                what, kind = ("the answer to begin", "transient") if request.stream else ("the answer", "final")
+                sent = self._wire.send(method, url, headers, request.body)
+                answer = await within(deadline, what, sent, kind=kind)
+                async with contextlib.aclosing(answer):
+                    self._note_rate_limits(answer)
+                    if answer.status != 200:
+                        raise await self._refusal(answer, method, url, request.model)
+                    yield answer, deadline if not request.stream else None
+            finally:
+                self._count(in_flight=-1)
+
+    async def _read_whole(self, answer: Answer, request: Request, deadline: float | None) -> Response:
         """Read a plain answer, also one that comes although a stream was asked for."""
-        if request.stream and self.timeouts.total is not None:
-            deadline = asyncio.get_running_loop().time() + self.timeouts.total
-        async with _deadline(deadline, "the whole answer"):
-            if answer.status != 200:
-                raise self._status_error(answer, await answer.read_head(), request.model)
-            body = await answer.read(MAX_BODY_BYTES)
+        if request.stream:
+            deadline = _after(self.timeouts.total)
+        body = await within(deadline, "the whole answer", answer.read(), kind="final")
         raw = _decoded(body, answer)
         if isinstance(raw, dict) and raw.get("error") and "output" not in raw:
-            raise self._status_error(answer, body, request.model)
+            raise self._status_error(answer, body, "POST", self._responses_url, request.model)
         response = Response.parse(raw, request_id=answer.header("x-request-id") or None)
         if response.status in ("in_progress", "queued"):
             raise ProtocolError(f"the answer has status {response.status!r}; a stateless server can't be asked later.")
-        if request.stream:
-            for item in response.output:
-                for event in deltas_of(item):
-                    yield event
-        yield response
+        return _checked_response(response, answer)
 
     async def _read_events(
         self, answer: Answer, request: Request, deadline: float | None
     ) -> AsyncGenerator[Event | Response]:
-        """Read a stream to its terminal event."""
+        """Read a stream to its terminal event. A plain answer's deadline holds where none was asked for."""
         decoder, fold = SSEDecoder(), ResponseFold()
-        loop = asyncio.get_running_loop()
-        idle, silent = self.timeouts.idle, self.timeouts.event
-        last_event = loop.time()
-        if request.stream:
-            deadline = None
-        while fold.response is None:
-            now = loop.time()
-            limits = [deadline, idle and now + idle, silent and last_event + silent]
+        timeouts, clock = self.timeouts, asyncio.get_running_loop().time
+        silent_since = clock()
+        while True:
+            now = clock()
+            limits = (
+                deadline,
+                None if timeouts.idle is None else now + timeouts.idle,
+                None if timeouts.event is None else silent_since + timeouts.event,
+            )
             soonest = min((limit for limit in limits if limit is not None), default=None)
             try:
-                async with _deadline(soonest, "the next event of the stream"):
-                    chunk = await answer.next_chunk()
+                chunk = await within(soonest, "the next event of the stream", answer.next_chunk())
             except AgentkitError:
                 if fold.error is None:
                     raise
                 chunk = b""  # the server has said what went wrong, and that holds
             server_events = decoder.feed(chunk) if chunk else decoder.finish()
-            if server_events:
-                last_event = loop.time()
             for server_event in server_events:
                 for event in fold.feed(server_event):
                     yield event
-            if fold.error is not None and fold.response is None:
-                if not chunk:
-                    raise self._status_error(answer, json.encode(fold.error), request.model)
+            if server_events:
+                silent_since = clock()  # from when the reader came back: its own time isn't the server's silence
+            if fold.response is not None:
+                break
+            if fold.error is not None:
                 deadline = min(deadline or math.inf, now + ERROR_GRACE_S)
-            elif not chunk and fold.response is None:
-                raise _cut(decoder.stray)
+            if not chunk:
+                raise self._stream_end(answer, decoder, fold, request)
         if fold.mismatch:
             _log.warning("the stream's events and its final response differ; the final response holds")
         await _drain(answer)  # before the response: whoever takes that closes this generator, and the connection
-        yield Response(fold.response.raw, answer.header("x-request-id") or None)
+        yield _checked_response(Response(fold.response.raw, answer.header("x-request-id") or None), answer)
+
+    def _stream_end(self, answer: Answer, decoder: SSEDecoder, fold: ResponseFold, request: Request) -> AgentkitError:
+        """Return the error that the end of a stream without a response is."""
+        if fold.error is not None:
+            return self._status_error(answer, json.encode(fold.error), "POST", self._responses_url, request.model)
+        if decoder.stray:
+            return ProtocolError(
+                f"the stream ended without a response, and held a line that is no event: {decoder.stray[:200]!r}"
+            )
+        return StreamBroken("the stream ended before its terminal event (response.completed, .incomplete or .failed)")
 
     async def _key(self) -> str | None:
         key = self._api_key
@@ -334,17 +365,17 @@ class Client:
             _check_header("api_key()", key)
         return key
 
-    def _header_list(self, key: str | None, trace: str, number: int, *, stream: bool) -> list[tuple[bytes, bytes]]:
+    async def _header_list(self, trace: str, number: int, *, stream: bool) -> list[tuple[bytes, bytes]]:
         headers = {
             b"host": self._url.netloc,
             b"accept": b"text/event-stream" if stream else b"application/json",
             b"accept-encoding": b"gzip",
             b"content-type": b"application/json",
-            b"user-agent": _user_agent(),
+            b"user-agent": _USER_AGENT,
             b"x-client-request-id": trace.encode(),
-            b"x-attempt": str(number).encode(),
+            b"x-attempt": b"%d" % number,
         }
-        if key is not None:
+        if (key := await self._key()) is not None:
             # Azure takes keys in `api-key`, and tokens, which come from a function, as Bearer.
             if self.profile.name == "azure" and isinstance(self._api_key, str):
                 headers[b"api-key"] = key.encode()
@@ -353,61 +384,75 @@ class Client:
         headers |= self._headers
         return list(headers.items())
 
+    def _count(self, *, requests: int = 0, attempts: int = 0, failures: int = 0, in_flight: int = 0) -> None:
+        """Add to `stats`; requests may run in several threads."""
+        stats = self.stats
+        with self._counting:
+            stats.requests += requests
+            stats.attempts += attempts
+            stats.failures += failures
+            stats.in_flight += in_flight
+
+    def _after_fork(self) -> None:
+        """Begin anew in a forked child: connections and requests under way belong to the parent."""
+        self._wire.abandon()
+        self._gate = Gate(self._gate.limit, patience_s=self.timeouts.pool)
+        self._counting = threading.Lock()
+        self.stats.in_flight = 0
+
     def _note_rate_limits(self, answer: Answer) -> None:
         for name, value in answer.headers:
             if name in RATE_LIMIT_HEADERS:
                 self.stats.rate_limits[RATE_LIMIT_HEADERS[name]] = value
 
-    def _status_error(self, answer: Answer, body: bytes, model: str | None) -> AgentkitError:
-        place = f"POST {self._url.host}{self._responses_url.path}"
+    async def _refusal(self, answer: Answer, method: str, url: httpx.URL, model: str | None) -> AgentkitError:
+        """Return the error that any status but 200 stands for."""
+        place = f"{method} {url.host}{url.path}"
         if 300 <= answer.status < 400:
-            target = httpx.URL(answer.header("location") or "").host or "the same host"
+            target = _host_of(answer.header("location")) or "the same host"
             return ProtocolError(f"{place} answered {answer.status}, pointing to {target}; redirects aren't followed.")
-        if 200 < answer.status < 300:
+        if not 400 <= answer.status < 600:
             return ProtocolError(f"{place} answered {answer.status}, which holds no response.")
+        body = await answer.read_head(self.timeouts.idle)
+        if "event-stream" in answer.header("content-type").lower():
+            body = _first_event(body)
+        return self._status_error(answer, body, method, url, model)
+
+    def _status_error(
+        self, answer: Answer, body: bytes, method: str, url: httpx.URL, model: str | None
+    ) -> AgentkitError:
+        place = f"{method} {url.host}{url.path}"
         return status_error(answer.status, body, answer.headers, now=time.time(), place=place, model=model)
 
-    async def _retried_models(self) -> list[JSONObject]:
-        attempts: Attempts | None = None
-        while True:
-            started = self.retry.clock()
-            try:
-                return await self._models_once()
-            except AgentkitError as exc:
-                attempts = attempts or Attempts(self.retry, self.profile, refreshable_key=callable(self._api_key))
-                wait = attempts.next_wait(exc, self.retry.clock() - started)
-                exc.attempts = tuple(attempts.failed)
-                if wait is None:
-                    raise
-            await self.retry.sleep(wait)
 
-    async def _models_once(self) -> list[JSONObject]:
-        headers = self._header_list(await self._key(), uuid.uuid4().hex, 1, stream=False)
-        total = self.timeouts.total
-        async with _deadline(None if total is None else asyncio.get_running_loop().time() + total, "the answer"):
-            answer = await self._wire.send("GET", _endpoint(self._url, "models"), headers, b"")
-            try:
-                if answer.status != 200:
-                    raise self._status_error(answer, await answer.read_head(), None)
-                value = _decoded(await answer.read(), answer)
-            finally:
-                await answer.aclose()
-        listed = value.get("data") if isinstance(value, dict) else value
-        if not isinstance(listed, list):
-            raise ProtocolError(f"expected a list of models, got {repr(value)[:200]}")
-        return [model for model in listed if isinstance(model, dict)]
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
-def _check_failed(response: Response) -> None:
-    """Raise a failed response as an error, so that the retry policy sees it; it comes back if that gives up."""
-    if response.status == "failed":
-        code = (response.error or {}).get("code")
-        error = ResponseFailed(
-            str((response.error or {}).get("message") or "the response failed"),
-            code=code if isinstance(code, str) else None,
-        )
-        error.response = response
-        raise error
+def _after_fork_in_child() -> None:
+    for client in _clients:
+        client._after_fork()  # noqa: SLF001  (of this module)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+class _FailedInBand(ResponseFailed):
+    """A response with status failed, as the retry policy sees it; it is returned if that gives up."""
+
+    retry_after_s: float | None = None
+
+
+def _checked_response(response: Response, answer: Answer) -> Response:
+    if response.status != "failed":
+        return response
+    said = response.error or {}
+    code = said.get("code")
+    error = _FailedInBand(
+        escape(str(said.get("message") or "the response failed")), code=code if isinstance(code, str) else None
+    )
+    error.response = response
+    error.retry_after_s = retry_after(answer.headers, time.time())
+    raise error
 
 
 def _is_stream(answer: Answer, request: Request) -> bool:
@@ -426,12 +471,6 @@ def _decoded(body: bytes, answer: Answer) -> JSON:
         raise ProtocolError(f"the answer isn't JSON ({exc}; {kind}): {body[:200]!r}") from exc
 
 
-def _cut(stray: bytes) -> AgentkitError:
-    if stray:
-        return ProtocolError(f"the stream ended without a response, and held a line that is no event: {stray[:200]!r}")
-    return StreamBroken("the stream ended before its terminal event (response.completed, .incomplete or .failed)")
-
-
 async def _drain(answer: Answer) -> None:
     """Read what follows the terminal event (`[DONE]`, the end), so that the connection stays usable."""
     with contextlib.suppress(AgentkitError, TimeoutError):
@@ -440,30 +479,68 @@ async def _drain(answer: Answer) -> None:
                 pass
 
 
-@contextlib.asynccontextmanager
-async def _deadline(when: float | None, what: str) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout_at(when):
-            yield
-    except TimeoutError as exc:
-        raise Timeout(f"waited too long for {what}. See Client(timeouts=Timeouts(...)).") from exc
+def _after(seconds: float | None) -> float | None:
+    """Return the moment that many seconds from here, on the event loop's clock."""
+    return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
 
-def _checked_url(base_url: str) -> httpx.URL:
+def _first_event(body: bytes) -> bytes:
+    """Return the data of an error that is framed as a stream."""
+    decoder = SSEDecoder()
+    events = [*decoder.feed(body), *decoder.finish()]
+    return events[0].data if events else body
+
+
+def _listed_models(value: JSON) -> list[JSONObject]:
+    """Return the models of `{"data": [...]}`, `{"models": [...]}` or `[...]`; a bare name is an id."""
+    listed = value.get("data", value.get("models")) if isinstance(value, dict) else value
+    if not isinstance(listed, list):
+        raise ProtocolError(f"expected a list of models, got {repr(value)[:200]}")
+    named: list[JSON] = [{"id": model} if isinstance(model, str) else model for model in listed]
+    return [model for model in named if isinstance(model, dict)]
+
+
+def _host_of(location: str) -> str:
     try:
-        url = httpx.URL(base_url)
+        return httpx.URL(location).host
+    except httpx.InvalidURL:
+        return "an address that is none"
+
+
+def _checked_url(base_url: object) -> httpx.URL:
+    shown = repr(_without_secrets(base_url)) if isinstance(base_url, str) else f"a {type(base_url).__name__}"
+    try:
+        url = httpx.URL(base_url.strip() if isinstance(base_url, str) else base_url)  # type: ignore[arg-type]
     except (httpx.InvalidURL, TypeError) as exc:
-        raise UsageError(f"base_url={base_url!r} is no URL: {exc}. Example: 'https://api.sambanova.ai/v1'.") from exc
+        reason = exc if isinstance(exc, httpx.InvalidURL) else "give a string"
+        raise UsageError(f"base_url={shown} is no URL: {reason}. Example: 'https://api.sambanova.ai/v1'.") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise UsageError(f"base_url={base_url!r} is no http or https URL. Example: 'http://localhost:8000/v1'.")
+        raise UsageError(f"base_url={shown} is no http or https URL. Example: 'http://localhost:8000/v1'.")
     if url.userinfo:
         raise UsageError(f"base_url holds a user name or password for {url.host}. Give the key as api_key=...")
     return url
 
 
-def _endpoint(url: httpx.URL, name: str) -> httpx.URL:
-    path = url.path.rstrip("/").removesuffix("/responses")
-    return url.copy_with(path=f"{path}/{name}")
+def _without_secrets(url: str) -> str:
+    """Return a URL for a message, without user, password and query."""
+    return re.sub(r"\?.*", "?***", re.sub(r"[^/]*@", "***@", url), flags=re.DOTALL)
+
+
+def _endpoint(url: httpx.URL, name: bytes) -> httpx.URL:
+    path, mark, query = url.raw_path.partition(b"?")
+    return url.copy_with(raw_path=path.rstrip(b"/").removesuffix(b"/responses") + b"/" + name + mark + query)
+
+
+def _checked_type(what: str, value: T | None, wanted: type[T]) -> T | None:
+    if value is not None and not isinstance(value, wanted):
+        raise UsageError(f"{what} is a {type(value).__name__}; give {what}={wanted.__name__}(...).")
+    return value
+
+
+def _checked_limit(limit: int | None) -> int | None:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise UsageError(f"max_concurrency={limit!r}; allowed is a whole number from 1, or None.")
+    return limit
 
 
 def _checked_key(key: ApiKey | None) -> ApiKey | None:
@@ -477,10 +554,9 @@ def _checked_key(key: ApiKey | None) -> ApiKey | None:
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[bytes, bytes]:
     for name, value in headers.items():
-        if not isinstance(value, str):
-            raise UsageError(f"headers[{name!r}] is a {type(value).__name__}; give a string.")
+        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise UsageError(f"{name!r} is no name of a header. Allowed are letters, digits and hyphens.")
         _check_header(f"headers[{name!r}]", value)
-        _check_header("a header's name", name)
     return {name.lower().encode(): value.encode() for name, value in headers.items()}
 
 
@@ -488,9 +564,10 @@ def _check_header(what: str, value: object) -> None:
     """Refuse what would break out of a header line. The value may be a secret: it isn't shown."""
     if not isinstance(value, str):
         raise UsageError(f"{what} is a {type(value).__name__}; give a string.")
-    if not value.isascii() or not value.isprintable():
+    if not value.isascii() or not value.isprintable() or value != value.strip():
         raise UsageError(
-            f"{what} holds a line break, a control or a non-ASCII character. Check it for a stray newline."
+            f"{what} holds a line break, a control or a non-ASCII character, or a space at an end. "
+            "Check it for a stray newline."
         )
 
 
@@ -517,9 +594,3 @@ def shared_client() -> Client:
     if found not in _SHARED:
         _SHARED[found] = Client(*found)
     return _SHARED[found]
-
-
-def _user_agent() -> bytes:
-    from agentkit import __version__
-
-    return f"agentkit/{__version__}".encode()

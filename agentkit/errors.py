@@ -97,7 +97,7 @@ class StatusError(AgentkitError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        """The HTTP status; 200 where the error came inside a successful answer."""
+        """The HTTP status. Where the error came inside a successful answer: the one that its code names, or 200."""
         self.code = code
         """The server's error code, such as `"model_not_found"`."""
         self.param = param

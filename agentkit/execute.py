@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 GRACE_S = 5.0
 """How long an async tool that timed out may take to wind up before it is left behind."""
-CANCEL_GRACE_S = 0.8
-"""The same where the whole run is cancelled, which returns within a second."""
+SETTLE_S = 0.1
+"""How long a cancelled run waits for sync tools, which can't be cancelled."""
+CANCEL_GRACE_S = 0.7
+"""How long it waits for async tools after that; a cancelled run returns within a second."""
 
 _log = logging.getLogger("agentkit")
 
@@ -160,10 +162,18 @@ class Execution:
         for task in running:
             task.cancel()
         try:
+            await self._settle()
             if running:
                 await asyncio.wait(running, timeout=CANCEL_GRACE_S)
         finally:
             self._answer_the_rest()
+
+    async def _settle(self) -> None:
+        """Let threads that are just ending say so: a real output is worth more than an unknown outcome."""
+        until = self._loop.time() + SETTLE_S
+        while (left := until - self._loop.time()) > 0 and any(s.is_running and s.task is None for s in self.calls):
+            self._wake = self._loop.create_future()
+            await asyncio.wait({self._wake}, timeout=left)
 
     def _answer_the_rest(self) -> None:
         for state in self.calls:

@@ -50,7 +50,8 @@ class _OpenItem:
     def part(self, kind: str, event: JSONObject) -> _OpenPart:
         field, part_type = _PART_OF[kind]
         index = event.get("summary_index" if field == "summary" else "content_index")
-        key = (field, index if isinstance(index, int) else 0)
+        # A refusal never goes into a text, not even where the server counts no parts.
+        key = (field, index if isinstance(index, int) else 0, part_type == "refusal")
         if (part := self.parts.get(key)) is None:
             part = self.parts[key] = _OpenPart({"type": part_type})
         return part
@@ -65,6 +66,7 @@ class _OpenItem:
                 item["arguments"] = self.whole
             elif self.arguments is not None:
                 item["arguments"] = self.arguments.getvalue()
+                item["status"] = "incomplete"  # nothing has said that these are all
         for field in ("summary", "content"):
             built = [part.build() for key, part in sorted(self.parts.items()) if key[0] == field]
             if built:
@@ -92,7 +94,7 @@ class _OpenPart:
         return {**self.base, field: self.text.getvalue()} if self.text is not None else self.base
 
 
-_PartKey: TypeAlias = tuple[str, int]
+_PartKey: TypeAlias = tuple[str, int, bool]
 
 _PART_OF: dict[str, tuple[str, str]] = {
     "output_text": ("content", "output_text"),
@@ -101,7 +103,7 @@ _PART_OF: dict[str, tuple[str, str]] = {
     "reasoning": ("content", "reasoning_text"),
     "reasoning_summary_text": ("summary", "summary_text"),
 }
-"""Event family to the field and the part type that it fills. `reasoning` is Open Responses' name for `reasoning_text`."""
+"""Event family to the field and part type that it fills. `reasoning` is what Open Responses calls `reasoning_text`."""
 
 _DELTA_EVENTS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
     "output_text": TextDelta,
@@ -134,7 +136,7 @@ class ResponseFold:
 
     def feed(self, event: ServerEvent) -> tuple[Event, ...]:
         """Take one event; return what a reader is to see of it."""
-        if self.response is not None or event.data.strip() == b"[DONE]":
+        if self.response is not None or event.data.strip() in (b"", b"[DONE]"):
             return _NOTHING  # the terminal event alone decides; what follows it doesn't count
         try:
             data = json.decode(event.data)
@@ -142,9 +144,7 @@ class ResponseFold:
             raise StreamBroken(f"an event that isn't JSON ({exc}): {event.data[:200]!r}") from exc
         if not isinstance(data, dict):
             raise StreamBroken(f"an event that is no object: {event.data[:200]!r}")
-        kind = data.get("type")
-        if not isinstance(kind, str):
-            kind = "error" if "error" in data else event.name
+        kind = data["type"] = _kind(data, event.name)
         if self._is_repeat(data, event.data):
             return _NOTHING
         if handler := self._HANDLERS.get(kind):
@@ -179,12 +179,14 @@ class ResponseFold:
 
     def _on_item_added(self, data: JSONObject) -> tuple[Event, ...]:
         item = _object(data.get("item"), "output_item.added")
-        key = item.get("id")
-        self._items.append(_OpenItem(item, key if isinstance(key, str) and key else None, data.get("output_index")))
+        if not self._came_before(item, done=False):
+            self._items.append(_OpenItem(item, _text(item.get("id")), data.get("output_index")))
         return _NOTHING
 
     def _on_item_done(self, data: JSONObject) -> tuple[Event, ...]:
         item = _object(data.get("item"), "output_item.done")
+        if self._came_before(item, done=True):
+            return _NOTHING
         opened = self._find_done(item, data)
         if opened is None:
             self._items.append(opened := _OpenItem(item, _text(item.get("id")), data.get("output_index")))
@@ -193,6 +195,10 @@ class ResponseFold:
         opened.parts.clear()
         opened.arguments = None
         return unseen
+
+    def _came_before(self, item: Item, *, done: bool) -> bool:
+        """Tell whether this is a repeat, which without numbers only the item's own id can show."""
+        return _text(item.get("id")) is not None and any(o.done is done and o.base == item for o in self._items)
 
     def _find_done(self, item: Item, data: JSONObject) -> _OpenItem | None:
         """Return the opened item that `item` completes. Its id may be missing, or another than when it was added."""
@@ -205,19 +211,19 @@ class ResponseFold:
         return found[0] if found else None
 
     def _find(self, data: JSONObject, kind: str) -> _OpenItem:
-        """Return the item that an event speaks of."""
-        key = data.get("item_id")
-        if isinstance(key, str) and key:
+        """Return the item that an event speaks of: by its id, else the one open at its index, else the last opened."""
+        key, index = _text(data.get("item_id")), data.get("output_index")
+        if key is not None:
             for opened in reversed(self._items):
                 if opened.key == key:
                     return opened
-        index = data.get("output_index")
         waiting = [opened for opened in self._items if not opened.done and opened.base.get("type") == kind]
-        placed = [opened for opened in waiting if opened.index == index]
-        if len(placed) == 1 and index is not None:
-            return placed[0]
-        if waiting and not key and index is None:
-            return waiting[-1]
+        if index is not None:
+            placed = [o for o in waiting if o.index == index] or [o for o in waiting if o.index is None]
+            if len(placed) == 1:
+                return placed[0]
+        elif unnamed := [opened for opened in waiting if key is None or opened.key is None]:
+            return unnamed[-1]
         raise StreamBroken(f"an event for the {kind} {key!r} at output_index {index!r}, which was never opened")
 
     def _on_delta(self, family: str, data: JSONObject) -> tuple[Event, ...]:
@@ -250,6 +256,10 @@ class ResponseFold:
         try:
             return self._find(data, kind)
         except StreamBroken:
+            index = data.get("output_index")
+            for opened in self._items:
+                if opened.done and opened.base.get("type") == kind and index is not None and opened.index == index:
+                    return opened  # late, and under another id than before
             key = _text(data.get("item_id"))
             item: Item = {"type": kind, **({"id": key} if key else {})}
             if kind == "message":
@@ -265,9 +275,13 @@ class ResponseFold:
         if family is None:
             return _NOTHING
         opened = self._find_or_open(data, "message" if family in ("output_text", "refusal") else "reasoning")
-        if not opened.done:
-            known = opened.part(family, data)
-            known.base = part
+        if opened.done:
+            return _NOTHING
+        known = opened.part(family, data)
+        known.base = part
+        text = part.get("refusal" if family == "refusal" else "text")
+        if isinstance(text, str) and text and str(data["type"]).endswith(".done"):
+            known.whole = text
         return _NOTHING
 
     def _on_arguments_delta(self, data: JSONObject) -> tuple[Event, ...]:
@@ -291,28 +305,27 @@ class ResponseFold:
     def _on_error(self, data: JSONObject) -> tuple[Event, ...]:
         nested = data.get("error")
         flat: JSONObject = {k: v for k, v in data.items() if k in ("message", "code", "param")}
-        self.error = self.error or {"error": nested if nested else flat}
+        self.error = self.error or {"error": nested or flat}
         return _NOTHING
 
     def _on_terminal(self, data: JSONObject) -> tuple[Event, ...]:
         raw = data.get("response")
         if not isinstance(raw, dict):
             raise ProtocolError(f"a {data.get('type')} event without a response: {sorted(data)[:12]}")
-        raw = {**raw, "status": raw.get("status") or str(data.get("type")).removeprefix("response.")}
-        status = str(raw["status"])
-        unfinished = "incomplete" if status in ("incomplete", "failed") else "completed"
-        seen = [opened.build(unfinished) for opened in self._items]
+        status = _status(raw, str(data["type"]))
+        raw = {**raw, "status": status}
+        seen = [opened.build("completed" if status == "completed" else "incomplete") for opened in self._items]
         final = raw.get("output")
         if isinstance(final, list) and final and _holds_all(final, seen):
             self.mismatch = bool(seen) and _texts(final) != _texts(seen)
-        elif self._gap and status == "completed":
+        elif self._gap and status != "failed":
             raise StreamBroken("events are missing, and the final response doesn't carry the items")
-        else:
+        elif seen:
             raw = {**raw, "output": cast("list[JSON]", seen)}
         self.response = Response.parse(raw)
-        if any(opened.shown for opened in self._items):
-            return _NOTHING
-        return tuple(delta for item in self.response.output for delta in deltas_of(item))
+        shown = {opened.base.get("type") for opened in self._items if opened.shown}
+        unseen = [item for item in self.response.output if item.get("type") not in shown]
+        return tuple(delta for item in unseen for delta in deltas_of(item))
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[ResponseFold, JSONObject], tuple[Event, ...]]]] = {
         "response.output_item.added": _on_item_added,
@@ -366,6 +379,24 @@ def _texts(output: list[JSON] | list[Item]) -> list[object]:
         for item in cast("list[Item]", output)
         if item.get("type") in ("message", "function_call")
     ]
+
+
+def _kind(data: JSONObject, name: str) -> str:
+    """Return an event's type. Some leave it to the `event:` line; some fail with a bare `{"error": ...}`."""
+    kind = data.get("type")
+    if isinstance(kind, str) and kind.startswith("response."):
+        return kind
+    if name == "error" or data.get("error"):
+        return "error"
+    return kind if isinstance(kind, str) else name
+
+
+def _status(raw: JSONObject, kind: str) -> str:
+    """Return a response's status: the worse of what the terminal event says and what the response in it says."""
+    if kind != "response.completed":
+        return kind.removeprefix("response.")
+    status = _text(raw.get("status")) or "completed"
+    return "completed" if status in ("in_progress", "queued") else status
 
 
 def _object(value: object, place: str) -> JSONObject:

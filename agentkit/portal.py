@@ -59,7 +59,7 @@ _orphans: list[_Portal] = []
 
 
 def _open_portal() -> _Portal:
-    global _portal  # noqa: PLW0603  (one loop for the process is the point)
+    global _portal
     with _lock:
         if _ended:
             raise UsageError("a _sync call while the process ends. Make it before, or close the run in time.")
@@ -76,7 +76,7 @@ def _open_portal() -> _Portal:
 
 def _end() -> None:
     """Stop the loop at the end of the process. What comes later must not wait for it."""
-    global _ended  # noqa: PLW0603
+    global _ended
     with _lock:
         _ended = True
     if _portal is not None:
@@ -85,7 +85,7 @@ def _end() -> None:
 
 def _forget_portal() -> None:
     """In a forked child the thread is gone, and the lock may be held by nobody."""
-    global _portal, _lock  # noqa: PLW0603
+    global _portal, _lock
     if _portal is not None:
         _orphans.append(_portal)  # its selector is shared with the parent: not even closing it is safe
         atexit.unregister(_end)
@@ -171,6 +171,6 @@ def _close_blocking(generator: AsyncGenerator[T]) -> None:
     if _ended or _portal is None:
         return  # closed with the loop; or it belongs to the parent of this process
     if threading.current_thread() is _portal.thread:  # the garbage collector may run anywhere
-        _portal.loop.create_task(generator.aclose())  # noqa: RUF006
+        _portal.loop.create_task(generator.aclose())
     else:
         run_blocking(generator.aclose)

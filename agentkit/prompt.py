@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,12 +23,12 @@ class Prompt:
     that comes in through a variable is never itself taken for a template.
     """
 
-    __slots__ = ("_template", "source")
+    __slots__ = ("_names", "_template", "source")
 
     def __init__(self, source: str, *, name: str = "<prompt>") -> None:
         """Compile a template. Raises `UsageError` with the line for one that doesn't parse."""
         self.source = source
-        self._template = _compile(source, name)
+        self._template, self._names = _compile(source, name)
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Prompt:
@@ -43,39 +43,56 @@ class Prompt:
         """Return the text for these deps. Raises `UsageError` for a variable that they don't have."""
         import jinja2
 
+        variables = {name: value for name in self._names if (value := _look_up(deps, name)) is not _ABSENT}
         try:
-            return self._template.render(_fields(deps))
+            return self._template.render(variables)
         except jinja2.UndefinedError as exc:
-            have = ", ".join(sorted(_fields(deps))) or "none: the run has no deps"
+            have = ", ".join(_field_names(deps)) or "none: the run has no deps"
             raise UsageError(f"prompt: {exc.message}. The fields of deps are {have}.") from exc
         except jinja2.exceptions.SecurityError as exc:
             raise UsageError(f"prompt: {exc.message}. Templates only read fields of deps.") from exc
-        except jinja2.TemplateError as exc:
-            raise UsageError(f"prompt: {exc.message}") from exc
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as exc:
+            raise UsageError(f"prompt: {exc}. See the template {self!r}.") from exc
 
     def __repr__(self) -> str:
         return f"Prompt({self.source[:60]!r}{'...' if len(self.source) > 60 else ''})"
 
 
-def _compile(source: str, name: str) -> jinja2.Template:
+_ABSENT = object()
+
+
+def _compile(source: str, name: str) -> tuple[jinja2.Template, frozenset[str]]:
+    """Return the template, and the names that it takes from outside."""
     import jinja2
+    import jinja2.meta
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(
         undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=False
     )
     try:
-        return environment.from_string(source)
+        names = jinja2.meta.find_undeclared_variables(environment.parse(source))
+        return environment.from_string(source), frozenset(names)
     except jinja2.TemplateSyntaxError as exc:
         raise UsageError(f"{name}, line {exc.lineno}: {exc.message}. See jinja2's template documentation.") from exc
 
 
-def _fields(deps: object) -> dict[str, object]:
-    if deps is None:
-        return {}
+def _look_up(deps: object, name: str) -> object:
+    """Return a field of deps; asked by name, so that properties and `__slots__` are found as well."""
     if isinstance(deps, Mapping):
-        return {str(name): value for name, value in deps.items()}
-    if dataclasses.is_dataclass(deps) and not isinstance(deps, type):
-        return {field.name: getattr(deps, field.name) for field in dataclasses.fields(deps)}
-    names = getattr(type(deps), "model_fields", None) or getattr(deps, "__dict__", None) or ()
-    return {name: getattr(deps, name) for name in names if not name.startswith("_")}
+        return deps.get(name, _ABSENT)
+    if deps is None or name.startswith("_"):
+        return _ABSENT
+    value = getattr(deps, name, _ABSENT)
+    return _ABSENT if inspect.isroutine(value) else value  # a method's repr is never what the model should read
+
+
+def _field_names(deps: object) -> list[str]:
+    """Return what a template could name, for the error message."""
+    if deps is None:
+        return []
+    if isinstance(deps, Mapping):
+        return sorted(map(str, deps))
+    members = (member for cls in type(deps).__mro__ for member in vars(cls).items())
+    properties = (name for name, value in members if inspect.isdatadescriptor(value))
+    return sorted({name for name in (*getattr(deps, "__dict__", ()), *properties) if not name.startswith("_")})

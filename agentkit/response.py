@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _N = TypeVar("_N", int, float)
 
+_MOST = 1e18  # more is no count of tokens and no time; it also keeps infinities and NaN out
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Usage:
@@ -119,12 +121,15 @@ class Response:
         """Take a decoded body for a response. Raises `ProtocolError` where it has no list of items."""
         if not isinstance(raw, dict):
             raise ProtocolError(f"expected a response object, got {_kind(raw)}: {_head(raw)}")
-        output = raw.get("output")
-        if output is None and raw.get("status") == "failed":
+        output, status = raw.get("output"), raw.get("status")
+        if status in ("in_progress", "queued"):
+            raise ProtocolError(f"the response is still {status!r}; a stateless server can't be asked for it later.")
+        if output is None and status in ("failed", "incomplete", "cancelled"):
             raw = {**raw, "output": []}
         elif not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
+            found = "a list of other things" if isinstance(output, list) else _kind(output)
             raise ProtocolError(
-                f"expected `output` to be a list of items, got {_kind(output)} in a response with keys "
+                f"expected `output` to be a list of items, got {found} in a response with keys "
                 f"{sorted(raw)[:12]}. Does base_url point to a Responses API (POST .../responses)?"
             )
         return cls(raw, request_id)
@@ -193,13 +198,15 @@ class Response:
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST:
         return None
-    return int(value)
+    return int(value) if value == int(value) else None
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST:
+        return None
+    return float(value)
 
 
 def _sum(a: _N | None, b: _N | None) -> _N | None:
@@ -215,7 +222,9 @@ def _text(value: object) -> str | None:
 
 
 def _kind(value: object) -> str:
-    return {dict: "an object", list: "a list", str: "a string", type(None): "nothing"}.get(type(value), "a number")
+    return {dict: "an object", list: "a list", str: "a string", type(None): "nothing", bool: "a boolean"}.get(
+        type(value), "a number"
+    )
 
 
 def _head(value: object) -> str:

@@ -7,8 +7,9 @@ Servers answer with SambaNova's envelope (`{"error": {message, type, param, code
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 HEAD = 2000
 """Characters kept of an error body."""
 
-CONTEXT_CODES = {"context_length_exceeded", "string_above_max_length", "context_window_exceeded"}
+CONTEXT_CODES = {
+    "context_length_exceeded",
+    "string_above_max_length",
+    "context_window_exceeded",
+    "exceed_context_size_error",  # llama.cpp: the type; its code is 400
+}
 RATE_CODES = {"rate_limit_exceeded", "rate_limit", "queue_full", "insufficient_quota", "too_many_requests"}
 SERVER_CODES = {"server_error", "internal_server_error", "internal_error", "overloaded", "slow_down", "maintenance"}
 AUTH_CODES = {"invalid_api_key", "invalid_authentication"}
@@ -42,6 +48,9 @@ class ErrorBody:
 
     message: str
     code: str | None = None
+    """The error's code, else its type."""
+    kind: str | None = None
+    """The error's type, where the server gives one."""
     param: str | None = None
     request_id: str | None = None
     model_output: str | None = None
@@ -55,24 +64,28 @@ def read_error(body: bytes) -> ErrorBody:
         value = json.decode(body)
     except json.JSONError:
         return ErrorBody(text or "an empty body")
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # Google's gateway wraps the object in a list
     outer = value if isinstance(value, dict) else {"error": value}
-    error = outer.get("error", outer.get("detail", outer))
-    if not isinstance(error, dict):
-        message = error if isinstance(error, str) else json.encode(error).decode()
-        return ErrorBody(message[:HEAD] or "an empty body", request_id=_text(outer.get("request_id")))
-    code = error.get("code")
+    said = outer.get("error") or outer.get("detail") or outer
+    if isinstance(said, dict):
+        error, message = said, _text(said.get("message")) or text
+    else:
+        error, message = outer, said if isinstance(said, str) else json.encode(said).decode()
+    kind = _text(error.get("type"))
     return ErrorBody(
-        message=(_text(error.get("message")) or text)[:HEAD],
-        code=str(code) if isinstance(code, str | int) and not isinstance(code, bool) else _text(error.get("type")),
+        message=message[:HEAD],
+        code=_code(error.get("code")) or kind,
+        kind=kind,
         param=_text(error.get("param")),
         request_id=_text(outer.get("request_id")),
         model_output=_text(error.get("error_model_output")) or _text(outer.get("error_model_output")),
     )
 
 
-def error_class(status: int, code: str | None) -> type[StatusError]:
-    """Return which error a status and a body code stand for. The code decides where the status is 200 or 400."""
-    if code in CONTEXT_CODES:
+def error_class(status: int, code: str | None, kind: str | None = None) -> type[StatusError]:
+    """Return which error a status and a body's code and type stand for. With 200 and 400 the code decides."""
+    if code in CONTEXT_CODES or kind in CONTEXT_CODES:
         return ContextOverflow
     if status in (200, 400):
         for codes, cls in (
@@ -107,7 +120,9 @@ def status_error(
     """
     said = read_error(body)
     first = dict(reversed(headers))
-    cls = error_class(status, said.code)
+    if status == 200 and said.code and re.fullmatch("[45][0-9][0-9]", said.code):
+        status = int(said.code)  # a gateway that passes on what its provider answered
+    cls = error_class(status, said.code, said.kind)
     code = f", code {said.code}" if said.code else ""
     asked = f" (model {model!r})" if cls is NotFound and model else ""
     request_id = first.get("x-request-id") or said.request_id
@@ -115,7 +130,7 @@ def status_error(
     kind = first.get("content-type", "")
     shown = f"{kind or 'unknown'} body: {said.message}" if "html" in kind else said.message
     error = cls(
-        f"{place} answered {status}{code}{asked}: {escape(shown)}{trace}",
+        escape(f"{place} answered {status}{code}{asked}: {shown}{trace}"),
         status=status,
         code=said.code,
         param=said.param,
@@ -133,46 +148,40 @@ def retry_after(headers: Sequence[tuple[str, str]], now: float) -> float | None:
     """Return the seconds that a server asks to wait: `retry-after-ms`, else the first valid `retry-after`.
 
     A date counts from the server's own `date`, so that a wrong clock here doesn't matter. Values that make no
-    sense (negative, NaN, infinite, words) are no hint.
+    sense (nothing, zero, negative, NaN, infinite, words, a date that is over) are no hint: what waits then is
+    our own backoff, and not a loop at full speed.
     """
-    for value in (v for k, v in headers if k == "retry-after-ms"):
-        if (ms := _positive(value)) is not None:
-            return ms / 1000
-    for value in (v for k, v in headers if k == "retry-after"):
-        if (seconds := _positive(value)) is not None:
-            return seconds
-        if (date := _timestamp(value)) is not None:
-            sent = next((_timestamp(v) for k, v in headers if k == "date"), None)
-            return max(0.0, date - (now if sent is None else sent))
-    return None
+    ms = [_number(value) / 1000 for name, value in headers if name == "retry-after-ms"]
+    sent = [_timestamp(value) for name, value in headers if name == "date"]
+    since = sent[0] if sent and sent[0] is not None else now
+    seconds = [
+        _number(value) or (_timestamp(value) or since) - since for name, value in headers if name == "retry-after"
+    ]
+    return next((hint for hint in (*ms, *seconds) if hint > 0), None)
 
 
 def escape(text: str) -> str:
-    """Return text with control characters escaped, so that a server can't write into a log or a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+    """Return text with control characters and line ends escaped: a server can't write into a log or a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _positive(value: str) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
+def _number(value: str) -> float:
+    """Return a plain decimal number; 0 for everything else, for float() takes `nan`, `1e999` and `1_0` too."""
+    number = float(value) if re.fullmatch(r"\s*[0-9]+(\.[0-9]*)?\s*", value) else 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _timestamp(value: str) -> float | None:
+    """Return a date (also in asctime's form) as Unix time."""
     try:
         date = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
-        return _asctime(value)
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-
-
-def _asctime(value: str) -> float | None:
-    try:
-        return datetime.strptime(value.strip(), "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC).timestamp()
-    except ValueError:
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def _code(value: object) -> str | None:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
 def _text(value: object) -> str | None:

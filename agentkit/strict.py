@@ -30,7 +30,7 @@ _LOOK_AROUND = re.compile(r"\(\?(?:[=!<]|P)|\\[AZzGKR]|\(\?[a-zA-Z]+[:)]")
 
 
 def tidy(schema: JSONObject) -> JSONObject:
-    """Return pydantic's schema without titles and discriminators, definitions inlined where that is shorter.
+    """Return pydantic's schema without titles and OpenAPI's discriminators, definitions inlined where that is shorter.
 
     Objects whose properties are known are closed (`additionalProperties: false`), since surplus arguments are
     refused. A definition stays one where it is recursive, or large and used more than once; a `$ref` never has
@@ -47,10 +47,8 @@ def tidy(schema: JSONObject) -> JSONObject:
 def _tidy_node(node: JSONObject) -> JSONObject:
     result: JSONObject = {}
     for key, value in node.items():
-        if key in ("title", "discriminator"):
-            continue
-        # An object matches exactly one branch of a tagged union, so anyOf says the same, and is understood.
-        result["anyOf" if key == "oneOf" else key] = value
+        if key not in ("title", "discriminator"):
+            result[key] = value
     _unwrap_all_of(result)
     if "properties" in result and "additionalProperties" not in result:
         result["additionalProperties"] = False
@@ -187,6 +185,8 @@ def to_strict(schema: JSONObject) -> JSONObject:
     keyword that the subset doesn't know. What has no strict form stays; `strict_reason` finds it.
     """
     node = map_children(schema, to_strict)
+    if "oneOf" in node:  # a value matches one branch of a tagged union only, so that anyOf says the same
+        node = {"anyOf" if key == "oneOf" else key: value for key, value in node.items()}
     _spell_out_union(node)
     _spell_out_types(node)
     if isinstance(properties := node.get("properties"), dict):
@@ -275,7 +275,7 @@ def accepts_null(node: JSONObject) -> bool:
     kind = node.get("type")
     if kind == "null" or (isinstance(kind, list) and "null" in kind and None in _values(node)):
         return True
-    branches = node.get("anyOf")
+    branches = node.get("anyOf", node.get("oneOf"))
     if isinstance(branches, list):
         return any(accepts_null(_object(item)) for item in branches)
     return not node.keys() - {"description"}

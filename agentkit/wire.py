@@ -68,13 +68,15 @@ class Timeouts:
                 raise UsageError(f"{name}={value!r}; allowed are seconds above 0, or None for no deadline.")
 
 
-async def within(deadline: float | None, what: str, wanted: Awaitable[T]) -> T:
+async def within(deadline: float | None, what: str, wanted: Awaitable[T], *, kind: str = "transient") -> T:
     """Return what is awaited, or raise `Timeout` once the event loop's clock reaches `deadline`."""
     try:
         async with asyncio.timeout_at(deadline):
             return await wanted
     except TimeoutError as exc:
-        raise Timeout(f"waited too long for {what}. See Client(timeouts=Timeouts(...)).") from exc
+        error = Timeout(f"waited too long for {what}. See Client(timeouts=Timeouts(...)).")
+        error.kind = kind
+        raise error from exc
 
 
 class Answer:

@@ -358,7 +358,7 @@ class TestWhatToolsAreGiven:
             return ctx.deps
 
         run_calls(call("look", {}), call("look", {}), tools=[look], deps="the deps")
-        assert [(c.deps, c.call_id, c.tool_name) for c in seen] == [
+        assert sorted((c.deps, c.call_id, c.tool_name) for c in seen) == [
             ("the deps", "call_1", "look"),
             ("the deps", "call_2", "look"),
         ]

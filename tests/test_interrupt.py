@@ -21,17 +21,23 @@ import asyncio, threading, time
 from agentkit import Agent, tool
 from agentkit.testing import ScriptedModel, call, hold, text
 
+done = threading.Event()
+
 @tool
 def finished() -> str:
+    done.set()
     return "done"
 
 @tool
 async def hanging() -> None:
+    while not done.is_set():
+        await asyncio.sleep(0)
     print("hanging", flush=True)
     await asyncio.Event().wait()
 
 @tool
 def hanging_sync() -> None:
+    done.wait()
     print("hanging", flush=True)
     threading.Event().wait()
 

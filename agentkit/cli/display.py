@@ -185,7 +185,7 @@ class RunDisplay:
 
     def _note(self, text: str, style: str = DIM) -> None:
         self._enter("note")
-        self._notes.line(text, style)
+        self._notes.paragraph(text, style)
 
     def _warn(self, text: str) -> None:
         self._note(f"! {text}", WARNING)

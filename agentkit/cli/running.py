@@ -136,9 +136,12 @@ class Conversation:
         if url is not None:
             # the key of another provider must not go to an address typed by hand
             return Client(url, os.environ.get("AGENTKIT_API_KEY"))
-        client = None if _is_live() else self._loaded.client()
+        own = self._agent.client
+        if _is_live():
+            return Client.from_env() if own is None or _is_scripted(own) else own
+        client = own or self._loaded.client()
         if client is not None and _is_scripted(client):
-            self._outputs.notes.line("offline: a scripted model answers. AGENTKIT_LIVE=1 asks a real one.", "dim")
+            self._outputs.notes.paragraph("offline: a scripted model answers. AGENTKIT_LIVE=1 asks a real one.", "dim")
         return client
 
     def _limits(self) -> Limits | None:
@@ -205,12 +208,15 @@ class Conversation:
         return True
 
     def _advise(self, path: Path | None) -> None:
+        notes = self._outputs.notes
         if path is None:
-            advice = "The conversation isn't kept. With --save FILE it is, and --continue FILE goes on from there."
-        else:
-            words = ["agentkit", "run", self._options.target, "--continue", str(path), "--save", str(path)]
-            advice = f"The conversation so far is in {path}. To go on: {shlex.join(words)}"
-        self._outputs.notes.line(harmless(advice), "dim")
+            notes.paragraph(
+                "Not kept: with --save FILE it would be, and --continue FILE would go on from there.", "dim"
+            )
+            return
+        words = ["agentkit", "run", self._options.target, "--continue", str(path), "--save", str(path)]
+        notes.paragraph(harmless(f"Kept so far in {path}. To go on:"), "dim")
+        notes.line(harmless(f"  {shlex.join(words)}"), "dim")  # in one piece, to be copied
 
     def _report(self, report: JSONObject) -> None:
         answer = self._outputs.answer

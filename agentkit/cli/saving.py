@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from agentkit.errors import TranscriptError, UsageError
-from agentkit.transcript import Transcript
+from agentkit.transcript import FORMAT, Transcript
 
 
 def read_transcript(path: Path) -> Transcript:
@@ -26,12 +26,24 @@ def read_transcript(path: Path) -> Transcript:
 def check_writable(path: Path) -> None:
     """Refuse a place that can't be written to, before a run is paid for that couldn't be kept."""
     target = path.resolve()
-    if target.exists() and not target.is_file():
+    if (target.exists() and not target.is_file()) or path.is_relative_to("/dev"):
         raise UsageError(f"--save {path}: that is no file. Give the name of a file.")
+    if target.is_file() and not _may_be_replaced(target):
+        raise UsageError(f"--save {path}: the file is there, and holds something else. Give another name.")
     if not target.parent.is_dir():
         raise UsageError(f"--save {path}: there is no folder {str(path.parent)!r}. Make it first.")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise UsageError(f"--save {path}: the folder can't be written to. Give another place.")
+
+
+def _may_be_replaced(target: Path) -> bool:
+    """Tell whether a file is empty or a conversation; `--save agent.py` is a slip of the hand."""
+    try:
+        with target.open("rb") as file:
+            head = file.read(64)
+    except OSError:
+        return False
+    return not head.strip() or FORMAT.encode() in head
 
 
 def write_transcript(path: Path, transcript: Transcript) -> None:

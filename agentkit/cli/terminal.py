@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import sys
+import textwrap
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO, cast
@@ -140,6 +141,14 @@ class Stream:
         self.write(text, style)
         self.break_line()
 
+    def paragraph(self, text: str, style: str = "") -> None:
+        """Write text as lines of its own, broken between words where a terminal would break within them."""
+        if self.is_terminal:
+            text = textwrap.fill(
+                text, self.columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            )
+        self.line(text, style)
+
     def break_line(self) -> None:
         """End the line, unless nothing stands on it."""
         if not self.at_start:
@@ -208,10 +217,9 @@ class Outputs:
     def show_error(self, message: str) -> None:
         """Write an error among the notes; its first line stands out, a traceback below it is for reading."""
         first, newline, rest = harmless(message).partition("\n")
-        self.notes.break_line()
-        self.notes.write(f"Error: {first}", "red")
-        self.notes.write(newline + rest)
-        self.notes.break_line()
+        self.notes.paragraph(f"Error: {first}", "red")
+        if newline:
+            self.notes.line(rest)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.recordings.exchanges import Exchange, Item, exchanges
+from tests.recordings.exchanges import Exchange, Item, all_exchanges
 
 TAG = "function_call_output"
 
@@ -45,6 +45,12 @@ class Conversation:
         final = [item for item in messages if item.get("phase") == "final_answer"]
         return text_of(final or messages)
 
+    @property
+    def calls(self) -> int:
+        """How many calls are answered in it: those of all its answers but the last."""
+        outputs = [exchange.output for exchange in self.exchanges[:-1]]
+        return sum(item.get("type") == "function_call" for output in outputs for item in output)
+
     @functools.cached_property
     def added(self) -> list[list[Item]]:
         """What each request adds to the input and output before it; for the first, all of its input."""
@@ -63,7 +69,7 @@ class Conversation:
 def conversations() -> tuple[Conversation, ...]:
     """Return every conversation in which a function's output is sent, in the order of the file."""
     found: list[Conversation] = []
-    for exchange in exchanges():
+    for exchange in all_exchanges():
         of_file = [known for known in found if known.exchanges[0].source == exchange.source]
         for known in reversed(of_file):
             if continues(exchange, known.exchanges[-1]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import gc
 import gzip
+import itertools
 import json
 import os
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ def folder() -> Path | None:
 
 
 @functools.cache
-def exchanges() -> tuple[Exchange, ...]:
+def all_exchanges() -> tuple[Exchange, ...]:
     """Return all exchanges, in the order of the file; none where there is no folder."""
     place = folder()
     if place is None:
@@ -152,6 +153,16 @@ def exchanges() -> tuple[Exchange, ...]:
         found = tuple(_exchange(json.loads(line)) for line in lines)
     gc.freeze()  # they live as long as the process, and each of the suite's gc.collect() would walk them all
     return found
+
+
+def by_file(chosen: list[Exchange]) -> list[list[Exchange]]:
+    """Group exchanges by their file, for tests that are named by it."""
+    return [list(group) for _, group in itertools.groupby(chosen, key=lambda exchange: exchange.source)]
+
+
+def name_of(group: list[Exchange]) -> str:
+    """Return the file of a group."""
+    return group[0].source
 
 
 def _exchange(line: Item) -> Exchange:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 from agentkit import Agent, Client, LimitReached, Limits, Result, Settings, Tool, ToolContext, Transcript
-from tests.recordings.conversations import Conversation
+from tests.recordings.conversations import Conversation, played
+from tests.recordings.differences import explain
 from tests.recordings.exchanges import Exchange, Item
 
 if TYPE_CHECKING:
@@ -108,6 +110,11 @@ class Outcome:
 
     text: str
     inputs: list[list[Item]]
+    """What agentkit sent, request by request."""
+    explained: list[list[Item]]
+    """The same, as the recording client would have written it."""
+    differences: Counter[str]
+    """How many items differed, by the rule that explains it."""
     calls: int
     """Functions that were run."""
 
@@ -129,13 +136,20 @@ def play(conversation: Conversation, server: PlaybackServer, entry: str) -> Outc
             else:
                 transcript = result.transcript
     assert result is not None, "the conversation has no answer"
-    return Outcome(result.text, [request["input"] for request in seen.requests], tools.run)
+    inputs = [request["input"] for request in seen.requests]
+    outcome = Outcome(result.text, inputs, [], Counter(), tools.run)
+    for number, (sent, exchange) in enumerate(zip(inputs, conversation.exchanges, strict=False)):
+        explained, counts = explain(sent, exchange.input, conversation.exchanges[:number])
+        outcome.explained.append(explained)
+        outcome.differences += counts
+    return outcome
 
 
-def entry_of(conversation: Conversation, number: int) -> str:
-    """Return the entry point that a conversation is run through: taken in turn, those that fit its wire."""
-    fitting = ("stream", "stream_sync", "run_streamed") if conversation.streamed else ("run", "run_sync")
-    return fitting[number % len(fitting)]
+def entries() -> list[tuple[Conversation, str]]:
+    """Return the conversations with the entry point of each: those that fit its wire take turns."""
+    streamed = itertools.cycle(("stream", "stream_sync", "run_streamed"))
+    plain = itertools.cycle(("run", "run_sync"))
+    return [(conversation, next(streamed if conversation.streamed else plain)) for conversation in played()]
 
 
 def _segments(conversation: Conversation) -> list[tuple[str | list[Item], list[Exchange]]]:

@@ -10,43 +10,45 @@ from agentkit import Transcript
 from agentkit import json as agentkit_json
 from agentkit.response import Response
 from agentkit.transcript import InputView, ResponseEntry
-from tests.recordings.exchanges import ABSENT, Exchange, exchanges, folder
+from tests.recordings.exchanges import ABSENT, Exchange, all_exchanges, by_file, folder, name_of
 from tests.recordings.streams import fold
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=ABSENT)
 
-ANSWERS = [exchange for exchange in exchanges() if not exchange.is_refusal and exchange.failure is None]
+ANSWERS = [exchange for exchange in all_exchanges() if not exchange.is_refusal and exchange.failure is None]
 
 
-@pytest.mark.parametrize("exchange", ANSWERS, ids=lambda exchange: exchange.name)
-def test_items_go_back_out_as_they_came_in(exchange: Exchange) -> None:
-    response = read(exchange)
-    entry = ResponseEntry.of(response)
-    assert exact(response.output) == exact(exchange.output)
-    assert exact(entry.items) == exact(exchange.output)
-    assert exact(entry.response.output) == exact(exchange.output)
-    if response.status == "completed":
-        sent = json.loads(b"[" + InputView().feed(entry) + b"]")
-        assert exact(sent) == exact(exchange.output)
-    kept = Transcript([entry])
-    assert Transcript.from_json(kept.to_json()) == kept
+@pytest.mark.parametrize("exchanges", by_file(ANSWERS), ids=name_of)
+def test_items_go_back_out_as_they_came_in(exchanges: list[Exchange]) -> None:
+    for exchange in exchanges:
+        response = read(exchange)
+        entry = ResponseEntry.of(response)
+        assert exact(response.output) == exact(exchange.output)
+        assert exact(entry.items) == exact(exchange.output)
+        assert exact(entry.response.output) == exact(exchange.output)
+        if response.status == "completed":
+            sent = json.loads(b"[" + InputView().feed(entry) + b"]")
+            assert exact(sent) == exact(exchange.output)
+        kept = Transcript([entry])
+        assert Transcript.from_json(kept.to_json()) == kept
 
 
-@pytest.mark.parametrize("exchange", ANSWERS, ids=lambda exchange: exchange.name)
-def test_the_response_says_what_its_body_says(exchange: Exchange) -> None:
-    response = read(exchange)
-    final = exchange.final
-    assert final is not None
-    assert response.id == final.get("id")
-    assert response.status == final["status"]
-    assert response.model == final.get("model")
-    usage = final.get("usage") or {}
-    assert response.usage.input_tokens == usage.get("input_tokens")
-    assert response.usage.output_tokens == usage.get("output_tokens")
-    assert response.usage.unreported == (not usage)
-    calls = [item for item in exchange.output if item.get("type") == "function_call"]
-    complete = response.status == "completed"
-    assert [call.arguments for call in response.calls] == [call["arguments"] for call in calls if complete]
+@pytest.mark.parametrize("exchanges", by_file(ANSWERS), ids=name_of)
+def test_the_response_says_what_its_body_says(exchanges: list[Exchange]) -> None:
+    for exchange in exchanges:
+        response = read(exchange)
+        final = exchange.final
+        assert final is not None
+        assert response.id == final.get("id")
+        assert response.status == final["status"]
+        assert response.model == final.get("model")
+        usage = final.get("usage") or {}
+        assert response.usage.input_tokens == usage.get("input_tokens")
+        assert response.usage.output_tokens == usage.get("output_tokens")
+        assert response.usage.unreported == (not usage)
+        calls = [item for item in exchange.output if item.get("type") == "function_call"]
+        complete = response.status == "completed"
+        assert [call.arguments for call in response.calls] == [call["arguments"] for call in calls if complete]
 
 
 def read(exchange: Exchange) -> Response:

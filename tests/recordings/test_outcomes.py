@@ -16,19 +16,20 @@ from agentkit import (
     NotFound,
     RateLimited,
     Refused,
+    ResponseFailed,
     RetryPolicy,
     Settings,
     StatusError,
 )
-from tests.recordings.exchanges import ABSENT, Exchange, exchanges, folder
+from tests.recordings.exchanges import ABSENT, Exchange, all_exchanges, folder
 from tests.recordings.playback import playback_server
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=ABSENT)
 
-ERRORS = [exchange for exchange in exchanges() if exchange.is_refusal]
-FAILED = [exchange for exchange in exchanges() if exchange.events is not None and exchange.failure]
-INCOMPLETE = [exchange for exchange in exchanges() if (exchange.final or {}).get("status") == "incomplete"]
-REFUSED = [exchange for exchange in exchanges() if exchange.refusal]
+ERRORS = [exchange for exchange in all_exchanges() if exchange.is_refusal]
+FAILED = [exchange for exchange in all_exchanges() if exchange.events is not None and exchange.failure]
+INCOMPLETE = [exchange for exchange in all_exchanges() if (exchange.final or {}).get("status") == "incomplete"]
+REFUSED = [exchange for exchange in all_exchanges() if exchange.refusal]
 
 
 @pytest.mark.parametrize("exchange", ERRORS, ids=lambda exchange: exchange.name)
@@ -50,7 +51,8 @@ def test_an_error_in_a_stream_is_typed_and_says_what_the_server_said(exchange: E
     error = ask(exchange)
     failure = exchange.failure
     assert failure is not None
-    assert isinstance(error, expected_class(200, failure["code"]))
+    assert isinstance(error, ResponseFailed)  # after the `error` event a failed response follows, and holds
+    assert error.code == failure["code"]
     assert failure["message"] in str(error)
 
 

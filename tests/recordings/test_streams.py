@@ -6,52 +6,56 @@ import json
 
 import pytest
 
-from tests.recordings.exchanges import ABSENT, TERMINAL, Exchange, Item, exchanges, folder
+from tests.recordings.exchanges import ABSENT, TERMINAL, Exchange, Item, all_exchanges, by_file, folder, name_of
 from tests.recordings.streams import fold, split
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=ABSENT)
 
-STREAMS = [exchange for exchange in exchanges() if exchange.events is not None]
+STREAMS = [exchange for exchange in all_exchanges() if exchange.events is not None]
 FINISHED = [exchange for exchange in STREAMS if exchange.final is not None and exchange.failure is None]
 BYTE_BY_BYTE = 20_000
 """Bytes of each stream that are fed one by one. Nearly all are shorter; of the others the rest comes whole."""
 
 
-@pytest.mark.parametrize("exchange", FINISHED, ids=lambda exchange: exchange.name)
-def test_a_stream_holds_its_final_response(exchange: Exchange) -> None:
-    response, final = fold([exchange.body]), exchange.final
-    assert response is not None
-    assert final is not None
-    assert response.raw == {**final, "output": final.get("output") or exchange.done_items}
+@pytest.mark.parametrize("exchanges", by_file(FINISHED), ids=name_of)
+def test_a_stream_holds_its_final_response(exchanges: list[Exchange]) -> None:
+    for exchange in exchanges:
+        response, final = fold([exchange.body]), exchange.final
+        assert response is not None
+        assert final is not None
+        assert response.raw == {**final, "output": final.get("output") or exchange.done_items}
 
 
-@pytest.mark.parametrize("exchange", FINISHED, ids=lambda exchange: exchange.name)
-def test_a_stream_may_be_cut_anywhere(exchange: Exchange) -> None:
-    whole = fold([exchange.body])
-    assert fold(split(exchange.body, 1, BYTE_BY_BYTE)) == whole
-    assert fold(split(exchange.body, 61, len(exchange.body))) == whole
+@pytest.mark.parametrize("exchanges", by_file(FINISHED), ids=name_of)
+def test_a_stream_may_be_cut_anywhere(exchanges: list[Exchange]) -> None:
+    for exchange in exchanges:
+        whole = fold([exchange.body])
+        assert fold(split(exchange.body, 1, BYTE_BY_BYTE)) == whole
+        assert fold(split(exchange.body, 61, len(exchange.body))) == whole
 
 
-@pytest.mark.parametrize("exchange", FINISHED, ids=lambda exchange: exchange.name)
-def test_the_done_events_alone_give_the_items(exchange: Exchange) -> None:
+@pytest.mark.parametrize("exchanges", by_file(FINISHED), ids=name_of)
+def test_the_done_events_alone_give_the_items(exchanges: list[Exchange]) -> None:
     """With the final response's output taken away, the items are those of the `output_item.done` events.
 
     They agree with the final output but for what servers encrypt anew, and ids that Copilot changes on the way.
     """
-    response = fold(written_anew(exchange))
-    assert response is not None
-    assert response.output == exchange.done_items
-    for item, final in zip(response.output, exchange.output, strict=True):
-        renewed = {key for key in item.keys() | final.keys() if item.get(key) != final.get(key)}
-        assert renewed <= ({"encrypted_content", "id"} if exchange.server == "Copilot" else {"encrypted_content"})
+    for exchange in exchanges:
+        response = fold(written_anew(exchange))
+        assert response is not None
+        assert response.output == exchange.done_items
+        for item, final in zip(response.output, exchange.output, strict=True):
+            renewed = {key for key in item.keys() | final.keys() if item.get(key) != final.get(key)}
+            assert renewed <= ({"encrypted_content", "id"} if exchange.server == "Copilot" else {"encrypted_content"})
 
 
-@pytest.mark.parametrize("exchange", FINISHED, ids=lambda exchange: exchange.name)
-def test_the_deltas_alone_give_the_texts_and_arguments(exchange: Exchange) -> None:
+@pytest.mark.parametrize("exchanges", by_file(FINISHED), ids=name_of)
+def test_the_deltas_alone_give_the_texts_and_arguments(exchanges: list[Exchange]) -> None:
     """Without the items that come whole, the same words come from the deltas."""
-    response = fold(written_anew(exchange, but=("response.output_item.done",)))
-    assert response is not None
-    assert [words(item) for item in response.output] == [words(item) for item in exchange.done_items]
+    for exchange in exchanges:
+        response = fold(written_anew(exchange, but=("response.output_item.done",)))
+        assert response is not None
+        assert [words(item) for item in response.output] == [words(item) for item in exchange.done_items]
 
 
 def written_anew(exchange: Exchange, but: tuple[str, ...] = ()) -> list[bytes]:
