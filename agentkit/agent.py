@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast
 
@@ -20,7 +18,7 @@ from agentkit.tools import Tool, Toolset, collect_tools
 from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import Callable, Iterable
 
     from typing_extensions import TypeForm, TypeVar
 
@@ -38,7 +36,6 @@ else:
 
 OutputMode: TypeAlias = Literal["json_schema", "tool", "json_object"]
 FINAL_TOOL = "final_answer"
-HEARTBEAT_S = 0.1
 
 
 class Agent(Generic[OutT]):
@@ -160,7 +157,7 @@ class Agent(Generic[OutT]):
             UsageError: A mistake in the call. Every error carries `.transcript`.
         """
         run = self._new_run(input, transcript, deps, client, settings, limits, observers, stream=False)
-        async with _notebook_heartbeat(), run:
+        async with run:
             async for _ in run:
                 pass
         return run.result
@@ -275,8 +272,9 @@ class Agent(Generic[OutT]):
             text = given
         if self._output is not None and self.output_mode == "json_object":
             # "json_object demands the word JSON in the context" (OpenAI, structured outputs guide)
-            schema = f"Answer with one JSON object that matches this JSON schema: {json.encode(self._output.schema).decode()}"
-            text = f"{text}\n\n{schema}" if text else schema
+            schema = json.encode(self._output.schema).decode()
+            demand = f"Answer with one JSON object that matches this JSON schema: {schema}"
+            text = f"{text}\n\n{demand}" if text else demand
         return text
 
     @functools.cached_property
@@ -362,25 +360,3 @@ def _shared_client() -> Client:
     from agentkit.client import shared_client
 
     return shared_client()
-
-
-@contextlib.asynccontextmanager
-async def _notebook_heartbeat() -> AsyncIterator[None]:
-    """Wake the event loop now and then under a notebook kernel.
-
-    A kernel's Stop is a signal, which Python sees between two callbacks of the loop: a loop that waits for a
-    socket sees it when the next bytes come.
-    """
-    if "ipykernel" not in sys.modules:
-        yield
-        return
-    beat = asyncio.get_running_loop().create_task(_beat())
-    try:
-        yield
-    finally:
-        beat.cancel()
-
-
-async def _beat() -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_S)

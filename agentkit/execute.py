@@ -103,8 +103,7 @@ class Execution:
         tools: Mapping[str, Tool[..., object]],
         *,
         deps: object,
-        run_id: str,
-        turn: int,
+        key: str,
         most: int,
         parts_allowed: bool,
         allowed: Collection[str] | None,
@@ -116,7 +115,7 @@ class Execution:
         each tool runs in."""
         self._tools = tools
         self._deps = deps
-        self._key = f"{run_id}-{turn}"
+        self._key = key
         self._most = most
         self._parts_allowed = parts_allowed
         self._allowed = allowed

@@ -12,7 +12,8 @@ import contextvars
 import functools
 import inspect
 import logging
-import time
+import sys
+import threading
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
@@ -49,6 +50,8 @@ MAX_DEPTH = 16
 """How deep runs may nest: a tool that runs an agent whose tool runs an agent ..."""
 REPEATS = 20
 """How many times in a row the same call is made before a warning."""
+
+HEARTBEAT_S = 0.1
 
 _log = logging.getLogger("agentkit")
 
@@ -165,6 +168,7 @@ class Run(Generic[T]):
         self._usage_warned = False
         self._workers: Workers | None = None
         self._watchdog: Watchdog | None = None
+        self._heartbeat: asyncio.Task[None] | None = None
 
     @property
     def transcript(self) -> Transcript:
@@ -250,6 +254,7 @@ class Run(Generic[T]):
             ) from None
         self._meter = Meter()
         self._events = self._drive()
+        self._heartbeat = _start_heartbeat()
         if self._plan.limits.seconds is not None:
             self._timer = self._loop.call_later(self._plan.limits.seconds, self._halt, "seconds")
 
@@ -296,6 +301,8 @@ class Run(Generic[T]):
                 self._workers.close()
             if self._watchdog is not None:
                 self._watchdog.close()
+            if self._heartbeat is not None:
+                self._heartbeat.cancel()
 
     async def _take_input(self) -> None:
         """Append what the caller gave, entry by entry."""
@@ -361,7 +368,7 @@ class Run(Generic[T]):
         self._response = response
         self._meter.add(response.usage)
         self._warn_of_unreported(response.usage)
-        await self._append(ResponseEntry.of(response))
+        await self._append(ResponseEntry.of(response, key=uuid.uuid4().hex))
         self._forcing = self._forcing and not response.calls
         yield ResponseFinished(response, self._turns)
 
@@ -381,8 +388,7 @@ class Run(Generic[T]):
             calls,
             self._plan.tools,
             deps=self._plan.deps,
-            run_id=self._id,
-            turn=len(self._transcript.entries),
+            key=cast("ResponseEntry", self._transcript.entries[-1]).key or self._id,
             most=limits.calls_per_response,
             parts_allowed=self._client.tool_output_parts,
             allowed=self._allowed_tools(),
@@ -544,6 +550,22 @@ class SyncRun(Generic[T]):
                 exc.transcript = self.transcript  # type: ignore[attr-defined]
 
 
+def _start_heartbeat() -> asyncio.Task[None] | None:
+    """Wake the event loop now and then where it is a notebook kernel's.
+
+    A kernel's Stop is a signal, which Python sees between two callbacks of the loop: one that waits for a socket
+    sees it only when the next bytes come.
+    """
+    if "ipykernel" not in sys.modules or threading.current_thread() is not threading.main_thread():
+        return None
+    return asyncio.get_running_loop().create_task(_beat())
+
+
+async def _beat() -> None:
+    while True:  # noqa: ASYNC110  (there is nothing to wait for: waking up is the purpose)
+        await asyncio.sleep(HEARTBEAT_S)
+
+
 def _message(text: str) -> InputEntry:
     return InputEntry(encode_items([user_message(text)]))
 
@@ -555,8 +577,7 @@ def _check_parts(items: Sequence[Item], client: Client) -> None:
         if not isinstance(part, dict):
             continue
         url = part.get("image_url")
-        if part.get("type") == "input_image" and isinstance(url, str) and not profile.image_urls:
-            if not url.startswith("data:"):
-                raise UsageError(f"{profile.name} fetches no pictures from {url[:80]!r}. Use Image.from_path(...).")
+        if isinstance(url, str) and not url.startswith("data:") and not profile.image_urls:
+            raise UsageError(f"{profile.name} fetches no pictures from {url[:80]!r}. Use Image.from_path(...).")
         if part.get("type") == "input_file" and not profile.files:
             raise UsageError(f"{profile.name} takes no files. Give their text, or pictures with Image.from_path(...).")

@@ -73,8 +73,12 @@ class ResponseEntry:
     half_written: bool = False
     """Whether there are calls that were cut off, and so never go back."""
 
+    key: str = field(default="", compare=False)
+    """What the idempotency keys of its calls are made of, so that a call keeps its key when a run is resumed.
+    Ours, since servers repeat their ids; empty for items that came from elsewhere."""
+
     @classmethod
-    def of(cls, response: Response) -> ResponseEntry:
+    def of(cls, response: Response, *, key: str = "") -> ResponseEntry:
         """Make the entry of a received response."""
         output = response.output
         calls = sum(1 for item in output if item.get("type") == "function_call")
@@ -85,6 +89,7 @@ class ResponseEntry:
             status=response.status,
             call_ids=tuple(call.call_id for call in runnable),
             half_written=len(runnable) != calls,
+            key=key,
         )
 
     @property
@@ -560,7 +565,9 @@ def _entry_json(entry: Entry) -> bytes:
         case InputEntry():
             return json.encode({"kind": "input", "instructions": entry.instructions})[:-1] + b"," + items
         case ResponseEntry():
-            return b'{"kind":"response","response":' + entry.meta + b"," + items
+            return (
+                json.encode({"kind": "response", "key": entry.key})[:-1] + b',"response":' + entry.meta + b"," + items
+            )
         case OutputsEntry():
             records: list[JSONObject] = [
                 {"call_id": r.call_id, "name": r.name, "outcome": r.outcome, "final": r.final, "full": r.full}
@@ -573,20 +580,20 @@ def _entry_from_json(value: object, place: str) -> Entry:
     match value:
         case {"kind": "input", "instructions": str() | None as instructions, "items": [*items]}:
             return InputEntry(_checked_items(items, place), instructions)
-        case {"kind": "response", "response": dict() as meta, "items": [*items]}:
-            return _response_entry(meta, items, place)
+        case {"kind": "response", "key": str() as key, "response": dict() as meta, "items": [*items]}:
+            return _response_entry(key, meta, items, place)
         case {"kind": "outputs", "records": [*records], "items": [*items]}:
             return _outputs_entry([_record(record, place) for record in records], items, place)
     raise TranscriptError(f"{place}: not an entry: {repr(value)[:200]}. Give what Transcript.to_json() wrote.")
 
 
-def _response_entry(meta: JSONObject, items: list[object], place: str) -> ResponseEntry:
+def _response_entry(key: str, meta: JSONObject, items: list[object], place: str) -> ResponseEntry:
     """Read a response back. Its items are the server's: whatever it sent stays, also what has no type."""
     for index, item in enumerate(items):
         if not isinstance(item, dict):
             raise TranscriptError(f"{place}.items[{index}]: {item!r} is no item. Give what Transcript.to_json() wrote.")
     try:
-        return ResponseEntry.of(Response({**meta, "output": cast("list[json.JSON]", items)}))
+        return ResponseEntry.of(Response({**meta, "output": cast("list[json.JSON]", items)}), key=key)
     except json.JSONError as exc:
         raise TranscriptError(f"{place}: {exc}. Give what Transcript.to_json() wrote.") from exc
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -77,7 +76,6 @@ def _nothing_left_behind() -> Iterator[None]:
     """Every test ends with the threads it began with, but for the one background loop of the `_sync` calls."""
     before = set(threading.enumerate())
     yield
-    gc.collect()
     left = [t for t in threading.enumerate() if t not in before and t.name.startswith("agentkit")]
     left = [thread for thread in left if thread.name != "agentkit-loop"]
     for thread in left:

@@ -15,6 +15,7 @@ import pytest
 from agentkit import (
     Agent,
     Image,
+    LimitReached,
     Limits,
     OutputsEntry,
     ToolCall,
@@ -22,6 +23,7 @@ from agentkit import (
     ToolError,
     ToolFinished,
     ToolStarted,
+    Transcript,
     tool,
 )
 from agentkit.testing import ScriptedModel, call
@@ -414,3 +416,25 @@ class TestOutputs:
             ("ToolStarted", "add"),
             ("ToolFinished", "add"),
         ]
+
+
+class TestIdempotencyKeys:
+    def test_a_call_keeps_its_key_when_the_run_is_resumed(self) -> None:
+        keys: list[str] = []
+
+        @tool(effect="idempotent")
+        def pay(ctx: ToolContext[None]) -> str:
+            keys.append(ctx.idempotency_key)
+            return "paid"
+
+        model = ScriptedModel([[call("pay", {})], "ok", "ok"])
+        agent = Agent(model="m", tools=[pay])
+        with pytest.raises(LimitReached) as caught:
+            agent.run_sync("?", client=model.client(), limits=Limits(tool_calls=0))
+        stopped = Transcript.from_json(caught.value.transcript.to_json())  # type: ignore[union-attr]
+        for _ in range(2):
+            agent.run_sync(transcript=stopped, client=model.client())
+        assert len(keys) == 2
+        assert len(set(keys)) == 1
+        agent.run_sync("?", client=ScriptedModel([[call("pay", {})], "ok"]).client())
+        assert len(set(keys)) == 2

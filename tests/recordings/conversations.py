@@ -51,6 +51,11 @@ class Conversation:
         outputs = [exchange.output for exchange in self.exchanges[:-1]]
         return sum(item.get("type") == "function_call" for output in outputs for item in output)
 
+    @property
+    def before(self) -> list[list[Exchange]]:
+        """For each exchange those that it follows."""
+        return [self.exchanges[:number] for number in range(len(self.exchanges))]
+
     @functools.cached_property
     def added(self) -> list[list[Item]]:
         """What each request adds to the input and output before it; for the first, all of its input."""

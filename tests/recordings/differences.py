@@ -92,7 +92,9 @@ def take_done_event(item: Item, recorded: Item, done: dict[str, Item]) -> Item:
     if event is None or item.get("type") != "reasoning":
         return item
     same = event.get("encrypted_content") == recorded.get("encrypted_content")
-    return {**item, "encrypted_content": recorded["encrypted_content"]} if same and "encrypted_content" in item else item
+    return (
+        {**item, "encrypted_content": recorded["encrypted_content"]} if same and "encrypted_content" in item else item
+    )
 
 
 def simplify_parts(item: Item, recorded: Item, _: object) -> Item:

@@ -155,14 +155,14 @@ def all_exchanges() -> tuple[Exchange, ...]:
     return found
 
 
-def by_file(chosen: list[Exchange]) -> list[list[Exchange]]:
-    """Group exchanges by their file, for tests that are named by it."""
-    return [list(group) for _, group in itertools.groupby(chosen, key=lambda exchange: exchange.source)]
+def by_project(chosen: list[Exchange]) -> list[list[Exchange]]:
+    """Group exchanges by the project that recorded them. One test for each exchange would be thousands."""
+    return [list(group) for _, group in itertools.groupby(chosen, key=name_of_project)]
 
 
-def name_of(group: list[Exchange]) -> str:
-    """Return the file of a group."""
-    return group[0].source
+def name_of_project(found: Exchange | list[Exchange]) -> str:
+    """Return the project of an exchange, or of a group of them."""
+    return (found[0] if isinstance(found, list) else found).source.partition("/")[0]
 
 
 def _exchange(line: Item) -> Exchange:

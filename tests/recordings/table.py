@@ -1,6 +1,6 @@
 """The page `docs/recordings.md`: what the recordings hold, and what became of it when played back.
 
-    AGENTKIT_RECORDINGS=... python -m tests.recordings.table --write
+AGENTKIT_RECORDINGS=... python -m tests.recordings.table --write
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.recordings.conversations import REASONS, conversations
-from tests.recordings.exchanges import ABSENT, all_exchanges, folder
+from tests.recordings.conversations import REASONS, conversations, played
+from tests.recordings.exchanges import ABSENT, Exchange, Item, all_exchanges, folder
 from tests.recordings.playback import entries, play, playback_server
 
 PAGE = Path(__file__).parents[2] / "docs" / "recordings.md"
@@ -27,7 +27,8 @@ class Measured:
     requests: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     differences: Counter[str] = field(default_factory=Counter)
-    requests_with: Counter[str] = field(default_factory=Counter)
+    reasoning_kept_back: int = 0
+    """Reasoning items that a request could have held, and did not."""
 
 
 def measure() -> Measured:
@@ -41,12 +42,27 @@ def measure() -> Measured:
             measured.requests[conversation.server] += len(outcome.inputs)
             measured.calls[conversation.server] += outcome.calls
             measured.differences += outcome.differences
+            measured.reasoning_kept_back += sum(map(_kept_back, outcome.inputs, conversation.before))
     return measured
+
+
+def _kept_back(sent: list[Item], before: list[Exchange]) -> int:
+    received = [item for exchange in before for item in exchange.output if item.get("type") == "reasoning"]
+    return len(received) - sum(item in received for item in sent)
 
 
 def render(measured: Measured) -> str:
     """Return the page."""
-    lines = [HEAD, *_exchange_rows(), PLAYED, *_server_rows(measured), OUT, *_left_out_rows(), DIFFERENCES]
+    lines = [
+        HEAD,
+        *_exchange_rows(),
+        PLAYED,
+        *_server_rows(measured),
+        _notes(measured),
+        OUT,
+        *_left_out_rows(),
+        DIFFERENCES,
+    ]
     lines += [f"| {name} | {count} |" for name, count in sorted(measured.differences.items())]
     return "\n".join(lines) + "\n"
 
@@ -68,6 +84,12 @@ def _server_rows(measured: Measured) -> list[str]:
     listed = [f"| {server} | {' | '.join(str(count[server]) for count in counts)} |" for server, *counts in rows]
     totals = [found, measured.passed, out, measured.requests, measured.calls]
     return [*listed, f"| all | {' | '.join(str(sum(count.values())) for count in totals)} |"]
+
+
+def _notes(measured: Measured) -> str:
+    begun = sum(any("call_id" in item for item in conversation.added[0]) for conversation in played())
+    alone = sum(len(conversation.exchanges) == 1 for conversation in played())
+    return NOTES.format(begun=begun, alone=alone, kept_back=measured.reasoning_kept_back)
 
 
 def _left_out_rows() -> list[str]:
@@ -99,6 +121,11 @@ the recorded one, but for the differences listed below.
 
 | server | conversations | passed | left out | requests compared | functions run |
 |---|---|---|---|---|---|"""
+NOTES = """
+{begun} of those played begin with calls already made, which are given as recorded; {alone} of them hold one exchange,
+so that nothing is called. {kept_back} times a reasoning item was not sent back: it had come without
+`encrypted_content`, and under `store: false` OpenAI and Azure can't find it again. The recorded clients left the same
+ones out."""
 OUT = """
 ## Left out
 

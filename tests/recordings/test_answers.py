@@ -10,7 +10,7 @@ from agentkit import Transcript
 from agentkit import json as agentkit_json
 from agentkit.response import Response
 from agentkit.transcript import InputView, ResponseEntry
-from tests.recordings.exchanges import ABSENT, Exchange, all_exchanges, by_file, folder, name_of
+from tests.recordings.exchanges import ABSENT, Exchange, all_exchanges, by_project, folder, name_of_project
 from tests.recordings.streams import fold
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=ABSENT)
@@ -18,37 +18,39 @@ pytestmark = pytest.mark.skipif(folder() is None, reason=ABSENT)
 ANSWERS = [exchange for exchange in all_exchanges() if not exchange.is_refusal and exchange.failure is None]
 
 
-@pytest.mark.parametrize("exchanges", by_file(ANSWERS), ids=name_of)
+@pytest.mark.parametrize("exchanges", by_project(ANSWERS), ids=name_of_project)
 def test_items_go_back_out_as_they_came_in(exchanges: list[Exchange]) -> None:
     for exchange in exchanges:
         response = read(exchange)
         entry = ResponseEntry.of(response)
-        assert exact(response.output) == exact(exchange.output)
-        assert exact(entry.items) == exact(exchange.output)
-        assert exact(entry.response.output) == exact(exchange.output)
+        assert exact(response.output) == exact(exchange.output), exchange.name
+        assert exact(entry.items) == exact(exchange.output), exchange.name
+        assert exact(entry.response.output) == exact(exchange.output), exchange.name
         if response.status == "completed":
             sent = json.loads(b"[" + InputView().feed(entry) + b"]")
             assert exact(sent) == exact(exchange.output)
         kept = Transcript([entry])
-        assert Transcript.from_json(kept.to_json()) == kept
+        assert Transcript.from_json(kept.to_json()) == kept, exchange.name
 
 
-@pytest.mark.parametrize("exchanges", by_file(ANSWERS), ids=name_of)
+@pytest.mark.parametrize("exchanges", by_project(ANSWERS), ids=name_of_project)
 def test_the_response_says_what_its_body_says(exchanges: list[Exchange]) -> None:
     for exchange in exchanges:
         response = read(exchange)
         final = exchange.final
         assert final is not None
-        assert response.id == final.get("id")
-        assert response.status == final["status"]
-        assert response.model == final.get("model")
+        assert response.id == final.get("id"), exchange.name
+        assert response.status == final["status"], exchange.name
+        assert response.model == final.get("model"), exchange.name
         usage = final.get("usage") or {}
-        assert response.usage.input_tokens == usage.get("input_tokens")
-        assert response.usage.output_tokens == usage.get("output_tokens")
-        assert response.usage.unreported == (not usage)
+        assert response.usage.input_tokens == usage.get("input_tokens"), exchange.name
+        assert response.usage.output_tokens == usage.get("output_tokens"), exchange.name
+        assert response.usage.unreported == (not usage), exchange.name
         calls = [item for item in exchange.output if item.get("type") == "function_call"]
         complete = response.status == "completed"
-        assert [call.arguments for call in response.calls] == [call["arguments"] for call in calls if complete]
+        assert [call.arguments for call in response.calls] == [call["arguments"] for call in calls if complete], (
+            exchange.name
+        )
 
 
 def read(exchange: Exchange) -> Response:
