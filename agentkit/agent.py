@@ -96,9 +96,9 @@ class Agent(Generic[OutT]):
             raise UsageError(
                 f"instructions is a {type(instructions).__name__}; give text, a Prompt, or a function of the deps."
             )
-        for name, value, kind in (("settings", settings, Settings), ("limits", limits, Limits)):
-            if value is not None and not isinstance(value, kind):
-                raise UsageError(f"{name} is a {type(value).__name__}; give {kind.__name__}(...).")
+        _check_kind("client", client)
+        _check_kind("settings", settings)
+        _check_kind("limits", limits)
         self._options: dict[str, object] = {
             "model": model,
             "instructions": instructions,
@@ -114,6 +114,7 @@ class Agent(Generic[OutT]):
         self.__dict__.update(self._options)
         self.__dict__["_output"] = None if output_type is str else _output_schema(output_type)
         self.__dict__["_offered"] = self._offer()
+        self._check_choice(self.settings)
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "_options":
@@ -231,8 +232,12 @@ class Agent(Generic[OutT]):
     ) -> Run[OutT]:
         if transcript is not None and not isinstance(transcript, Transcript):
             raise UsageError(f"transcript is a {type(transcript).__name__}; give result.transcript, or from_items.")
+        _check_kind("client", client)
+        _check_kind("settings", settings)
+        _check_kind("limits", limits)
         self._check_deps(deps)
         effective = self.settings.overlaid(settings)
+        self._check_choice(effective)
         return Run(
             RunPlan(
                 model=self.model,
@@ -259,6 +264,15 @@ class Agent(Generic[OutT]):
         with contextlib.suppress(TypeError):  # a Protocol or a generic alias can't be checked at run time
             if not isinstance(deps, wanted):
                 raise UsageError(f"deps is a {type(deps).__name__}; this agent takes {wanted.__name__}.")
+
+    def _check_choice(self, settings: Settings) -> None:
+        choice = settings.choice()
+        name = choice.get("name") if isinstance(choice, dict) and choice.get("type") == "function" else None
+        if name is not None and name not in self._offered:
+            known = ", ".join(self._offered) or "none"
+            raise UsageError(f"tool_choice={settings.tool_choice!r} names no tool of this agent; it has {known}.")
+        if choice == "required" and not self._offered:
+            raise UsageError("tool_choice='required', and this agent has no tools. Give it some.")
 
     def _render_instructions(self, deps: object) -> str | None:
         given = self.instructions
@@ -325,6 +339,21 @@ _AGAIN = "Answer again, with the whole corrected JSON and nothing else."
 
 if TYPE_CHECKING:
     Input: TypeAlias = "str | Part | Item | Sequence[str | Part | Item] | None"
+
+
+def _check_kind(name: str, value: object) -> None:
+    """Refuse an option of the wrong type, as which it would surface in the middle of a run."""
+    if value is None:
+        return
+    if name == "client":
+        from agentkit.client import Client
+
+        kind: type = Client
+    else:
+        kind = Settings if name == "settings" else Limits
+    if not isinstance(value, kind):
+        advice = "model.client()" if hasattr(value, "client") else f"{kind.__name__}(...)"
+        raise UsageError(f"{name} is a {type(value).__name__}; give {advice}.")
 
 
 def input_items(value: object) -> list[Item]:

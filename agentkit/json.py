@@ -76,15 +76,12 @@ def _decode(data: bytes | str, decoder: json.JSONDecoder, max_depth: int) -> JSO
 def _check_depth(value: object, most: int) -> None:
     level: list[object] = [value]
     for _ in range(most + 1):
-        below: list[object] = []
-        for node in level:
-            if isinstance(node, dict):
-                below.extend(node.values())
-            elif isinstance(node, list | tuple):
-                below.extend(node)
-        if not below:
+        members = [
+            node.values() if isinstance(node, dict) else node for node in level if isinstance(node, dict | list | tuple)
+        ]
+        if not members:
             return
-        level = below
+        level = [below for node in members for below in node]
     raise JSONError(f"nested deeper than {most} levels")
 
 

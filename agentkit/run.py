@@ -56,7 +56,7 @@ HEARTBEAT_S = 0.1
 _log = logging.getLogger("agentkit")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result(Generic[T]):
     """A finished run."""
 
@@ -75,6 +75,10 @@ class Result(Generic[T]):
     response: Response | None
     """The last response; None where the transcript already held the answer."""
     _start: int = field(default=0, repr=False)
+
+    def __repr__(self) -> str:
+        calls = f", {len(self.tool_calls)} tool calls" if self.tool_calls else ""
+        return f"<Result: {self.output!r}, {self.turns} turns{calls}>"
 
     @property
     def new_items(self) -> list[Item]:

@@ -440,22 +440,24 @@ def _group(items: Iterable[Item], open_ids: Sequence[str], instructions: str | N
     for index, item in enumerate(items):
         _check_item(item, f"items[{index}]")
         next_kind = _kind(item, kind == "outputs" or bool(+waiting))
+        ended: Entry | None = None
         if group and next_kind != kind:
-            yield (entry := _entry(kind, group, instructions))
-            group = []
+            ended, group = _entry(kind, group, instructions), []
             if kind == "response":
-                waiting = Counter(_open_ids(entry))
+                waiting = Counter(_open_ids(ended))
                 next_kind = _kind(item, bool(waiting))
         kind = next_kind
         _check_order(kind, item, waiting, f"items[{index}]")
         group.append(item_views.with_message_type([item])[0])
-    if group:
-        yield _entry(kind, group, instructions)
+        if ended is not None:
+            yield ended
     if kind == "outputs" and +waiting:
         raise TranscriptError(
             f"items[{index}]: the list ends while the calls {sorted(+waiting)} have no output. "
             "Give a function_call_output for each of them."
         )
+    if group:
+        yield _entry(kind, group, instructions)
 
 
 def _kind(item: Item, waiting: bool) -> str:

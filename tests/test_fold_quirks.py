@@ -48,11 +48,12 @@ def test_a_final_response_without_items_takes_them_from_the_events(size: int) ->
     assert response.output == [CALL, MESSAGE]
 
 
-def test_items_that_only_deltas_brought_are_built_from_them() -> None:
+def test_items_that_never_come_whole_are_built_from_their_parts() -> None:
     response = fold(
         added({**CALL, "arguments": ""}),
         {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": 0, "delta": '{"x"'},
         {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": 0, "delta": ":1}"},
+        {"type": "response.function_call_arguments.done", "item_id": "fc_1", "output_index": 0, "arguments": '{"x":1}'},
         added({**MESSAGE, "content": []}, 1),
         {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 1, "delta": "Hé"},
         {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 1, "delta": "llo"},

@@ -839,6 +839,9 @@ class TestAgent:
             {"model": "m", "limits": 3},
             {"model": "m", "tools": [weather, weather]},
             {"model": "m", "tools": [lambda x: x]},
+            {"model": "m", "client": ScriptedModel([])},
+            {"model": "m", "settings": Settings(tool_choice="no_such_tool")},
+            {"model": "m", "settings": Settings(tool_choice="required")},
         ],
     )
     def test_mistakes_are_found_when_it_is_made(self, options: dict[str, object]) -> None:

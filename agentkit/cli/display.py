@@ -104,10 +104,8 @@ class RunDisplay:
             case RetryWaiting(wait_s, _, error):
                 self._asked_at = self._clock() + wait_s
                 self._warn(f"{_described(error)} Trying again in {duration(wait_s)}.")
-            case AttemptDiscarded(_, error):
-                void = " What stands above is void." if self._live and self._shown else ""
-                self._shown = ""
-                self._warn(f"{_described(error)}{void} Asking again.")
+            case AttemptDiscarded():
+                self._discard()
             case OutputRejected(message, attempt):
                 self._shown = ""
                 self._warn(f"answer {attempt} rejected: {one_line(message)}")
@@ -175,6 +173,14 @@ class RunDisplay:
         end = f" {glyphs.dot} {took}" if took else ""
         room = max(self._notes.columns - cell_len(head) - cell_len(arrow) - cell_len(end), 4)
         return f"{head}{arrow}{fit(one_line(result[:4096]), room, mark=glyphs.cut)}{end}"
+
+    def _discard(self) -> None:
+        """Say that the text which stands there is void; why, and what happens next, is said by what follows."""
+        if self._live and self._shown:
+            self._warn("this answer broke off: what stands above is void.")
+            if self._answer is not self._notes:
+                self._answer.line("[broken off]")  # the notes are somewhere else
+        self._shown = ""
 
     def _enter(self, section: object) -> None:
         """Begin a line where another kind of thing begins."""

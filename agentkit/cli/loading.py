@@ -6,6 +6,7 @@ agent with `deps_type`. The last two may be functions without parameters; `deps`
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.machinery
 import importlib.util
@@ -24,7 +25,8 @@ from agentkit.errors import UsageError
 if TYPE_CHECKING:
     from types import ModuleType
 
-PACKAGE: Final = Path(__file__).resolve().parent.parent
+MACHINERY: Final = (Path(__file__).resolve().parent.parent, Path(asyncio.__file__).resolve().parent)
+"""Folders whose lines say nothing to who wrote an agent: agentkit's, and those of the event loop."""
 
 
 class LoadError(UsageError):
@@ -198,12 +200,12 @@ def _failed(exc: BaseException, what: str) -> LoadError:
 
 
 def short_traceback(exc: BaseException) -> str:
-    """Return a traceback of the user's own lines: without the frames of agentkit and of the import system."""
+    """Return a traceback of the user's own lines: without the frames of agentkit, the import system and the event loop."""
     summary = traceback.TracebackException.from_exception(exc)
     link: traceback.TracebackException | None = summary
     while link is not None:
         # as tuples they lose their columns: the rows of ^^^^ don't survive a narrow window
-        kept = [(f.filename, f.lineno, f.name, f.line) for f in link.stack if not _is_ours(f.filename)]
+        kept = [(f.filename, f.lineno or 0, f.name, f.line) for f in link.stack if not _is_ours(f.filename)]
         link.stack = traceback.StackSummary.from_list(kept)
         link = link.__cause__ or link.__context__
     return "".join(summary.format()).rstrip("\n")
@@ -216,4 +218,4 @@ def place_of(exc: BaseException) -> str | None:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith("<frozen ") or PACKAGE in Path(filename).parents
+    return filename.startswith("<frozen ") or any(folder in Path(filename).parents for folder in MACHINERY)

@@ -210,9 +210,7 @@ class Conversation:
     def _advise(self, path: Path | None) -> None:
         notes = self._outputs.notes
         if path is None:
-            notes.paragraph(
-                "Not kept: with --save FILE it would be, and --continue FILE would go on from there.", "dim"
-            )
+            notes.paragraph("Not kept. With --save FILE it would be, to go on from with --continue FILE.", "dim")
             return
         words = ["agentkit", "run", self._options.target, "--continue", str(path), "--save", str(path)]
         notes.paragraph(harmless(f"Kept so far in {path}. To go on:"), "dim")
