@@ -47,6 +47,7 @@ from agentkit.items import Image as Image
 from agentkit.items import Text as Text
 from agentkit.limits import Limits as Limits
 from agentkit.limits import Prices as Prices
+from agentkit.plan import Result as Result
 from agentkit.profile import Profile as Profile
 from agentkit.prompt import Prompt as Prompt
 from agentkit.request import Request as Request
@@ -54,7 +55,6 @@ from agentkit.response import Response as Response
 from agentkit.response import Usage as Usage
 from agentkit.retry import Attempt as Attempt
 from agentkit.retry import RetryPolicy as RetryPolicy
-from agentkit.run import Result as Result
 from agentkit.run import Run as Run
 from agentkit.run import SyncRun as SyncRun
 from agentkit.settings import Settings as Settings

@@ -11,8 +11,9 @@ from agentkit import json
 from agentkit.errors import UsageError
 from agentkit.items import File, Image, Item, Text, user_message
 from agentkit.limits import Limits
+from agentkit.plan import Answering, Result, RunPlan
 from agentkit.prompt import Prompt
-from agentkit.run import Answering, Result, Run, RunPlan, SyncRun
+from agentkit.run import Run, SyncRun
 from agentkit.settings import Settings
 from agentkit.tools import Tool, Toolset, collect_tools
 from agentkit.transcript import Transcript
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from agentkit.client import Client
     from agentkit.items import Part
     from agentkit.json import JSONObject
-    from agentkit.run import Observer
+    from agentkit.plan import Observer
     from agentkit.structured import OutputSchema
 
     OutT = TypeVar("OutT", default=str)

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import functools
 import inspect
 import logging
 import sys
 import threading
 import uuid
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from agentkit.errors import LimitReached, OutputInvalid, ProtocolError, UsageError
 from agentkit.events import Event, OutputRejected, ResponseFinished, TextDelta
 from agentkit.execute import Execution, ToolCall
 from agentkit.items import user_message
+from agentkit.meter import ACTIVE, Meter
+from agentkit.plan import Result
 from agentkit.request import RequestTemplate
 from agentkit.response import Response, Usage
 from agentkit.step import AskModel, Finish, RunCalls, Stop, next_action
@@ -30,115 +30,21 @@ from agentkit.watchdog import Watchdog
 from agentkit.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
     from types import TracebackType
-    from typing import TypeAlias
 
     from agentkit.client import Client
     from agentkit.items import FunctionCall, Item
-    from agentkit.json import JSONObject
-    from agentkit.limits import Limits
-    from agentkit.settings import Settings
-    from agentkit.tools import Tool
+    from agentkit.plan import RunPlan
     from agentkit.transcript import Entry
-
-    Observer: TypeAlias = Callable[[Entry], Awaitable[None] | None]
 
 T = TypeVar("T")
 
-MAX_DEPTH = 16
-"""How deep runs may nest: a tool that runs an agent whose tool runs an agent ..."""
 REPEATS = 20
 """How many times in a row the same call is made before a warning."""
-
 HEARTBEAT_S = 0.1
 
 _log = logging.getLogger("agentkit")
-
-
-@dataclass(frozen=True, repr=False)
-class Result(Generic[T]):
-    """A finished run."""
-
-    output: T
-    """The answer, as `output_type` has it."""
-    text: str
-    """The answer as the model wrote it."""
-    transcript: Transcript
-    """The whole conversation, to continue from."""
-    usage: Usage
-    """Tokens of this run, runs nested in its tools included."""
-    turns: int
-    """Responses of this run."""
-    tool_calls: list[ToolCall]
-    """The calls of this run, in order."""
-    response: Response | None
-    """The last response; None where the transcript already held the answer."""
-    _start: int = field(default=0, repr=False)
-
-    def __repr__(self) -> str:
-        calls = f", {len(self.tool_calls)} tool calls" if self.tool_calls else ""
-        return f"<Result: {self.output!r}, {self.turns} turns{calls}>"
-
-    @property
-    def new_items(self) -> list[Item]:
-        """The items that this run added, the prompt included."""
-        return [item for entry in self.transcript.entries[self._start :] for item in entry.items]
-
-
-class Meter:
-    """What a run has used, counted for the runs around it too, so that limits hold over nested runs."""
-
-    __slots__ = ("depth", "parent", "usage")
-
-    def __init__(self) -> None:
-        self.parent = ACTIVE.get()
-        self.depth: int = self.parent.depth + 1 if self.parent else 0
-        self.usage = Usage()
-        if self.depth >= MAX_DEPTH:
-            raise UsageError(f"runs nested {self.depth} deep; allowed are {MAX_DEPTH}. Does a tool run its own agent?")
-
-    def add(self, usage: Usage) -> None:
-        """Count the usage of one response."""
-        meter: Meter | None = self
-        while meter is not None:
-            meter.usage += usage
-            meter = meter.parent
-
-
-ACTIVE: contextvars.ContextVar[Meter | None] = contextvars.ContextVar("agentkit_meter", default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Answering(Generic[T]):
-    """How a run asks for its output and reads it."""
-
-    text_format: JSONObject | None
-    """What `text.format` holds."""
-    parse: Callable[[str], T]
-    """Reads the answer's text; raises ValueError with a message for the model."""
-    retries: int
-    """How many answers may be rejected."""
-    hint: str = ""
-    """What the model is told after a rejection, besides the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlan(Generic[T]):
-    """All that a run is made of."""
-
-    model: str
-    instructions: str | None
-    new_items: list[Item]
-    transcript: Transcript
-    tools: Mapping[str, Tool[..., object]]
-    deps: object
-    find_client: Callable[[], Client]
-    settings: Settings
-    limits: Limits
-    observers: Sequence[Observer]
-    answering: Answering[T]
-    stream: bool
 
 
 class Run(Generic[T]):

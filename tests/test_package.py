@@ -38,6 +38,7 @@ ORDER = [
     ["wire"],
     ["client"],
     ["execute"],
+    ["meter", "plan"],
     ["run"],
     ["agent"],
     ["service", "testing", "cli"],
