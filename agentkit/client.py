@@ -14,7 +14,6 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -41,7 +40,7 @@ from agentkit.wire import Answer, Timeouts, Wire, within
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from types import TracebackType
 
     from agentkit.json import JSON, JSONObject
@@ -238,9 +237,10 @@ class Client:
                     async for event in events:
                         yield event
                         shown = True
-                return
             except AgentkitError as exc:
                 error = exc
+            else:
+                return
             self._count(failures=1)
             attempts = attempts or Attempts(self.retry, self.profile, refreshable_key=callable(self._api_key))
             wait = attempts.next_wait(error, self.retry.clock() - started)

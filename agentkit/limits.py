@@ -25,7 +25,7 @@ class Prices:
     def __post_init__(self) -> None:
         for name in ("input", "output", "cached_input"):
             value = getattr(self, name)
-            if value is not None and not _is_amount(value):
+            if not _is_amount(value) and not (value is None and name == "cached_input"):
                 raise UsageError(f"{name}={value!r}; allowed is a price per million tokens, not negative.")
 
     def cost(self, usage: Usage) -> float | None:

@@ -157,7 +157,7 @@ class Attempts:
         if self._kinds[-1] in AT_ONCE:
             return 0.0
         hint = _hint(state.outcome.exception() if state.outcome else None)
-        if hint is not None:
+        if hint:  # zero seconds say nothing: backing off is our own business
             return hint * (1 + 0.1 * policy.random())
         earlier = sum(kind not in AT_ONCE for kind in self._kinds[:-1])
         longest: float = min(policy.cap_s, policy.base_s * 2 ** min(earlier, 32))

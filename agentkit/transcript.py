@@ -507,7 +507,8 @@ def _with_items(entry: Entry, items: list[Item], place: str) -> Entry:
     """Return an entry with other items, and with what it notes of them brought in line."""
     try:
         if isinstance(entry, ResponseEntry):
-            return ResponseEntry.of(Response({**entry.response.raw, "output": cast("list[json.JSON]", items)}))
+            response = Response({**entry.response.raw, "output": cast("list[json.JSON]", items)})
+            return ResponseEntry.of(response, key=entry.key)
         return replace(entry, data=encode_items(items))
     except json.JSONError as exc:
         raise TranscriptError(f"{place}: {exc}. Give plain JSON values.") from exc

@@ -286,7 +286,7 @@ class Wire:
         """Send a request and return its answer, as soon as the headers are there. Close the answer after use."""
         if self._closed:
             raise UsageError("this client is closed. Make a new one, or keep it open around its use.")
-        request = httpx.Request(method, url, headers=headers, content=body, extensions=self._extensions)  # type: ignore[arg-type]
+        request = httpx.Request(method, url, headers=headers, content=body, extensions=self._extensions)
         pool = self._given or await self._pools().find(self._make_transport)
         pool.busy += 1
         try:
@@ -356,8 +356,9 @@ class Wire:
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and 25 ms cheaper than a real one
         try:
             if isinstance(self._verify, str):
-                where = "capath" if Path(self._verify).is_dir() else "cafile"
-                return ssl.create_default_context(**{where: self._verify})
+                if Path(self._verify).is_dir():
+                    return ssl.create_default_context(capath=self._verify)
+                return ssl.create_default_context(cafile=self._verify)
             return httpx.create_ssl_context(verify=self._verify, trust_env=self._trust_env)
         except OSError as exc:  # an ssl.SSLError is one, too
             raise UsageError(f"verify={self._verify!r}: {exc}. Give a file of certificates in PEM format.") from exc

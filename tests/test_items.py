@@ -119,7 +119,11 @@ def test_a_text_message_keeps_its_string():
 
 
 def test_parts_become_a_list():
-    parts = [Text("Hi"), Image.from_url("https://x/y.png", detail="low"), File.from_url("https://x/y.pdf", filename="y")]
+    parts = [
+        Text("Hi"),
+        Image.from_url("https://x/y.png", detail="low"),
+        File.from_url("https://x/y.pdf", filename="y"),
+    ]
     assert user_message(parts)["content"] == [
         {"type": "input_text", "text": "Hi"},
         {"type": "input_image", "image_url": "https://x/y.png", "detail": "low"},

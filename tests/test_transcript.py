@@ -66,7 +66,7 @@ WHOLE_RUN = Transcript(
 
 
 class TestAppend:
-    LEGAL = [
+    LEGAL = (
         ("a prompt first", [asked()]),
         ("a prompt after a prompt", [asked(), asked()]),
         ("a response first", [answered(ANSWER)]),
@@ -79,7 +79,7 @@ class TestAppend:
         ("a prompt after a call cut off", [asked(), answered(call("a", status="incomplete")), asked()]),
         ("a prompt after calls of a failed response", [asked(), answered(call("a"), status="failed"), asked()]),
         ("an id used before", [answered(call("a")), gave("a"), answered(call("a")), gave("a")]),
-    ]
+    )
 
     @pytest.mark.parametrize(("name", "entries"), LEGAL, ids=[row[0] for row in LEGAL])
     def test_what_may_stand(self, name: str, entries: list):
@@ -89,7 +89,7 @@ class TestAppend:
         assert grown.entries == tuple(entries)
         assert Transcript(entries) == grown
 
-    ILLEGAL = [
+    ILLEGAL = (
         ("a prompt over an open call", [asked(), answered(call("a")), asked()], "entries[2]: a new prompt while"),
         ("a response over one", [answered(call("a")), answered(ANSWER)], "entries[1]: a response while"),
         ("outputs first", [gave("a")], "entries[0]: outputs for the calls ['a'], but open are []"),
@@ -102,7 +102,7 @@ class TestAppend:
         ("no outputs where none are due", [asked(), gave()], "entries[1]"),
         ("outputs of a call cut off", [answered(call("a", status="incomplete")), gave("a")], "open are []"),
         ("an item", [USER], "is no entry"),
-    ]
+    )
 
     @pytest.mark.parametrize(("name", "entries", "message"), ILLEGAL, ids=[row[0] for row in ILLEGAL])
     def test_what_may_not_stand(self, name: str, entries: list, message: str):
@@ -140,7 +140,7 @@ class TestAppend:
 
 
 class TestFromItems:
-    GROUPED = [
+    GROUPED = (
         ("nothing", [], []),
         ("prompts", [SYSTEM, USER], ["input"]),
         ("a response of many items", [USER, THOUGHT, call("a"), output("a")], ["input", "response", "outputs"]),
@@ -167,7 +167,7 @@ class TestFromItems:
             ["response", "outputs", "input"],
         ),
         ("a call cut off", [USER, call("a", status="incomplete"), USER], ["input", "response", "input"]),
-    ]
+    )
 
     @pytest.mark.parametrize(("name", "items", "expected"), GROUPED, ids=[row[0] for row in GROUPED])
     def test_items_are_grouped(self, name: str, items: list, expected: list[str]):
@@ -177,7 +177,7 @@ class TestFromItems:
             {"type": "message", **i} for i in items
         ]
 
-    REFUSED = [
+    REFUSED = (
         ("an output before its call", [USER, output("a"), call("a")], "items[1]: an output for call_id 'a'"),
         ("an output for nothing", [output("a")], "items[0]"),
         ("an unknown id", [call("a"), output("b")], "items[1]: an output for call_id 'b', but the calls without"),
@@ -200,7 +200,7 @@ class TestFromItems:
         ("an output for a call cut off", [call("a", status="incomplete"), output("a")], "items[1]"),
         ("values that are no JSON", [{**USER, "x": {1, 2}}], "items[0]: not representable as JSON"),
         ("NaN", [{**USER, "x": float("nan")}], "items[0]: not representable as JSON"),
-    ]
+    )
 
     @pytest.mark.parametrize(("name", "items", "message"), REFUSED, ids=[row[0] for row in REFUSED])
     def test_an_illegal_item_is_named_by_its_index(self, name: str, items: list, message: str):
@@ -267,8 +267,10 @@ class TestReplace:
         assert new.items[5]["output"] == "8"
 
     def test_the_response_keeps_what_else_it_said(self):
-        transcript = Transcript([answered(ANSWER, id="resp_1", usage={"input_tokens": 5})])
+        response = Response({"id": "resp_1", "usage": {"input_tokens": 5}, "output": [ANSWER]})
+        transcript = Transcript([ResponseEntry.of(response, key="k")])
         new = transcript.replace(0, {**ANSWER, "content": "Other"})
+        assert new.entries[0].key == "k"
         assert new.entries[0].response.id == "resp_1"
         assert new.usage.input_tokens == 5
 
@@ -295,7 +297,7 @@ class TestReplace:
         transcript = Transcript([answered(lone)])
         assert transcript.replace(0, {**transcript.items[0], "name": "g"}).entries[0].items == [{**lone, "name": "g"}]
 
-    REFUSED = [
+    REFUSED = (
         ("another type", 1, ANSWER, "items[1] is a user message, the new item a assistant message"),
         ("a call for reasoning", 2, call("a"), "items[2] is a reasoning, the new item a function_call"),
         ("another call_id", 3, call("z"), "items[3] has call_id 'a'; the new item must keep it"),
@@ -308,7 +310,7 @@ class TestReplace:
         ("no JSON", 1, {**USER, "x": {1}}, "items[1]: not representable"),
         ("an index too large", 99, USER, "index 99 given, this transcript has 12 items. Give 0 to 11."),
         ("an index below 0", -1, USER, "index -1 given"),
-    ]
+    )
 
     @pytest.mark.parametrize(("name", "index", "item", "message"), REFUSED, ids=[row[0] for row in REFUSED])
     def test_what_would_be_illegal_is_refused(self, name: str, index: int, item: object, message: str):
@@ -383,12 +385,12 @@ class TestCallIds:
 
 
 class TestHalfWritten:
-    CUT = [
+    CUT = (
         ("the item says so", [ANSWER, call("a", status="incomplete")], {}),
         ("the response says so", [ANSWER, call("a", status="completed")], {"status": "incomplete"}),
         ("both", [ANSWER, call("a", status="incomplete")], {"status": "incomplete"}),
         ("the response failed", [ANSWER, call("a")], {"status": "failed"}),
-    ]
+    )
 
     @pytest.mark.parametrize(("name", "items", "more"), CUT, ids=[row[0] for row in CUT])
     def test_a_call_cut_off_stays_on_its_entry_and_goes_nowhere(self, name: str, items: list, more: dict):
@@ -487,6 +489,10 @@ def test_what_a_response_only_echoes_is_not_kept():
     assert entry.response.raw == {"id": "r", "temperature": 0.5, "output": [ANSWER]}
 
 
+RECORD = {"call_id": "a", "name": "f", "outcome": "ok", "final": False, "full": None}
+CALLED = {"kind": "response", "key": "k", "response": {}, "items": [call("a")]}
+
+
 class TestSaving:
     RICH = Transcript(
         [
@@ -529,7 +535,7 @@ class TestSaving:
         transcript = Transcript([answered({"type": "x", "deep": deep})])
         assert Transcript.from_json(transcript.to_json()) == transcript
 
-    DAMAGED = [
+    DAMAGED = (
         ("nothing", "", "not a transcript: Expecting value"),
         ("cut short", '{"format": "agentkit.transcript", "ver', "not a transcript"),
         ("too deep", "[" * 100_000, "not a transcript: nested"),
@@ -549,7 +555,7 @@ class TestSaving:
             "transcript version 'new', this agentkit reads version 1. Give what",
         ),
         ("no version", '{"format": "agentkit.transcript", "entries": []}', "version None"),
-    ]
+    )
 
     @pytest.mark.parametrize(("name", "text", "message"), DAMAGED, ids=[row[0] for row in DAMAGED])
     def test_what_is_no_transcript_is_refused(self, name: str, text: str | bytes, message: str):
@@ -557,9 +563,7 @@ class TestSaving:
             Transcript.from_json(text)
         assert message in str(caught.value)
 
-    RECORD = {"call_id": "a", "name": "f", "outcome": "ok", "final": False, "full": None}
-    CALLED = {"kind": "response", "key": "k", "response": {}, "items": [call("a")]}
-    BAD_ENTRIES = [
+    BAD_ENTRIES = (
         ("null", [None], "entries[0]: not an entry: None"),
         ("unknown kind", [{"kind": "x", "items": []}], "entries[0]: not an entry"),
         ("no items", [{"kind": "input", "instructions": None}], "entries[0]"),
@@ -593,7 +597,7 @@ class TestSaving:
             [CALLED, {"kind": "outputs", "records": [{"call_id": "a"}], "items": [output("a")]}],
             "entries[1]: not a record",
         ),
-    ]
+    )
 
     @pytest.mark.parametrize(("name", "entries", "message"), BAD_ENTRIES, ids=[row[0] for row in BAD_ENTRIES])
     def test_a_damaged_entry_is_named_by_its_place(self, name: str, entries: list, message: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ EXTRA = frozenset({"click", "rich"})
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, by default the process's, and return its exit code."""
+    _fill_streams()
     try:
         from agentkit.cli.app import run_app
     except ModuleNotFoundError as exc:
@@ -27,3 +29,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return run_app(args)
+
+
+def _fill_streams() -> None:
+    """Give Python something to read from and write to where it was started without (`2>&-`)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  (for the process)

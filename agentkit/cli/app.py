@@ -81,8 +81,8 @@ def run(
     where there are several, and none of them is called agent. PROMPT may be - for stdin.
 
     Next to the agent, the file may define client, the server to ask where the agent has none of its own,
-    and must define deps if the agent has a deps_type; both may be functions. AGENTKIT_LIVE=1 sets client, and
-    any scripted model, aside for the server of the environment, and the agent's model for AGENTKIT_MODEL.
+    and must define deps if the agent has a deps_type; both may be functions. AGENTKIT_LIVE=1 sets a scripted
+    model aside for the server of the environment, and the agent's model for AGENTKIT_MODEL.
 
     The answer goes to stdout. Tool calls, warnings and the last line (turns, tokens, speed, time) go to
     stderr, and so do the prints of the file and its tools. On a terminal the text is shown as it comes,

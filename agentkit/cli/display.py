@@ -33,10 +33,10 @@ from agentkit.transcript import OutputsEntry, ResponseEntry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agentkit import Result
     from agentkit.cli.terminal import Glyphs, Outputs
     from agentkit.events import Event
     from agentkit.response import Usage
-    from agentkit.run import Result
     from agentkit.transcript import Transcript
 
 DIM: Final = "dim"
@@ -271,7 +271,7 @@ def json_text(value: object, *, is_unicode: bool) -> str:
 
 def _described(error: BaseException) -> str:
     text = one_line(str(error)) or type(error).__name__
-    return text if text.endswith((".", "]", "!")) else f"{text}."
+    return text if text.endswith((".", "]", "!", "?")) else f"{text}."
 
 
 def _in_words(data: object) -> str:

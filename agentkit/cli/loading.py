@@ -200,7 +200,7 @@ def _failed(exc: BaseException, what: str) -> LoadError:
 
 
 def short_traceback(exc: BaseException) -> str:
-    """Return a traceback of the user's own lines: without the frames of agentkit, the import system and the event loop."""
+    """Return a traceback of the user's own lines, without those of agentkit, imports and the event loop."""
     summary = traceback.TracebackException.from_exception(exc)
     link: traceback.TracebackException | None = summary
     while link is not None:

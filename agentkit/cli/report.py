@@ -10,10 +10,10 @@ from agentkit.canonical import to_json
 from agentkit.cli.terminal import harmless_json
 
 if TYPE_CHECKING:
+    from agentkit import Result
     from agentkit.execute import ToolCall
     from agentkit.json import JSON, JSONObject
     from agentkit.response import Usage
-    from agentkit.run import Result
     from agentkit.transcript import Transcript
 
 DETAILS = ("status", "code", "reason", "refusal", "request_id", "retry_after_s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import logging
@@ -10,8 +9,9 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from agentkit.cli.display import RunDisplay
@@ -21,18 +21,20 @@ from agentkit.cli.saving import check_writable, read_transcript, write_transcrip
 from agentkit.cli.terminal import harmless, open_outputs
 from agentkit.client import Client
 from agentkit.errors import AgentkitError, UsageError
+from agentkit.portal import run_blocking
 from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Self
 
+    from agentkit import Result, SyncRun
     from agentkit.agent import Agent
     from agentkit.cli.loading import Loaded
     from agentkit.cli.terminal import Outputs
     from agentkit.json import JSONObject
     from agentkit.limits import Limits
-    from agentkit.run import Result, Run
 
 OK: Final = 0
 FAILED: Final = 1
@@ -58,14 +60,44 @@ class RunOptions:
 
 def run_agent(options: RunOptions) -> int:
     """Run once, and return the exit code."""
-    with open_outputs(os.environ) as outputs:
+    with open_outputs(os.environ) as outputs, _Interrupts() as interrupts:
         conversation = Conversation(options, outputs)
         try:
             conversation.prepare()
-            result = asyncio.run(conversation.run())
-        except (Exception, KeyboardInterrupt, asyncio.CancelledError) as exc:  # noqa: BLE001  (reported, as all are)
-            return conversation.fail(exc)
+            result = conversation.run()
+        except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001  (reported, as all are)
+            return conversation.fail(exc, interrupts.signal)
         return conversation.finish(result)
+
+
+class _Interrupts:
+    """Lets Ctrl-C, `kill` and a closed window end a run in order: the first is raised, those behind it wait.
+
+    The clean-up that the first one sets off takes seconds at most, and a conversation is lost without it.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        """The signal that came."""
+        self._replaced: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                number = getattr(signal, name, None)  # Windows has fewer
+                # what somebody else has set stays: nohup ignores SIGHUP, and means it
+                if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                    self._replaced[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._replaced.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, _: object) -> None:
+        if self.signal is None:
+            self.signal = number
+            raise KeyboardInterrupt
 
 
 class Conversation:
@@ -76,8 +108,7 @@ class Conversation:
         self._outputs = outputs
         self._display: RunDisplay | None = None
         self._before = Transcript()
-        self._run: Run[object] | None = None
-        self._signal: int = signal.SIGINT
+        self._run: SyncRun[object] | None = None
 
     def prepare(self) -> None:
         """Check and load all that can be before a request is made. Raises UsageError."""
@@ -91,21 +122,20 @@ class Conversation:
         self._agent = _adjusted(self._loaded, options)
         self._client = self._find_client()
 
-    async def run(self) -> Result[object]:
+    def run(self) -> Result[object]:
         """Run to the end, showing what happens."""
-        deps = await self._loaded.deps()
+        deps = run_blocking(self._loaded.deps)
         if not self._options.as_json:
             self._display = RunDisplay(
                 self._outputs, as_text=self._agent.output_type is str, reasoning=self._options.reasoning
             )
-        self._run = self._agent.stream(
+        self._run = self._agent.stream_sync(
             self._prompt, transcript=self._before, deps=deps, client=self._client, limits=self._limits()
         )
-        with self._logged(), self._signals():
-            async with self._run as run:
-                async for event in run:
-                    if self._display is not None:
-                        self._display.show(event)
+        with self._logged(), self._run as run:
+            for event in run:
+                if self._display is not None:
+                    self._display.show(event)
         return run.result
 
     def finish(self, result: Result[object]) -> int:
@@ -115,20 +145,21 @@ class Conversation:
             self._report(result_object(result))
         else:
             self._display.finish(result)
-        return OK if kept else FAILED
+        return OK if self._is_written() and kept else FAILED
 
-    def fail(self, exc: BaseException) -> int:
-        """Show what went wrong, keep the conversation, and return the exit code."""
-        interrupted = not isinstance(exc, Exception)
+    def fail(self, exc: BaseException, number: int | None) -> int:
+        """Show what went wrong, keep the conversation, and return the exit code; `number` is a signal's."""
+        interrupted = number is not None or not isinstance(exc, Exception)
         if self._options.as_json:
-            self._report(error_object(exc, None if self._run is None else self._run.transcript))
+            error = KeyboardInterrupt() if interrupted else exc
+            self._report(error_object(error, None if self._run is None else self._run.transcript))
         elif interrupted:
             self._show_interrupt()
         else:
             self._outputs.show_error(_explained(exc))
         self._keep(advise=True)
         if interrupted:
-            return SIGNALLED + self._signal
+            return SIGNALLED + (number or signal.SIGINT)
         return USAGE if isinstance(exc, UsageError) else FAILED
 
     def _find_client(self) -> Client | None:
@@ -136,13 +167,8 @@ class Conversation:
         if url is not None:
             # the key of another provider must not go to an address typed by hand
             return Client(url, os.environ.get("AGENTKIT_API_KEY"))
-        own = self._agent.client
-        if _is_live():
-            return Client.from_env() if own is None or _is_scripted(own) else own
-        client = own or self._loaded.client()
-        if client is not None and _is_scripted(client):
-            self._outputs.notes.paragraph("offline: a scripted model answers. AGENTKIT_LIVE=1 asks a real one.", "dim")
-        return client
+        client = self._agent.client or self._loaded.client()
+        return Client.from_env() if client is not None and _is_live() and _is_scripted(client) else client
 
     def _limits(self) -> Limits | None:
         turns = self._options.max_turns
@@ -161,29 +187,6 @@ class Conversation:
             yield
         finally:
             logger.removeHandler(handler)
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let `kill` and a closed window end the run in order, as Ctrl-C does."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-
-        def stop(number: int) -> None:
-            self._signal = number
-            if task is not None:
-                task.cancel()
-
-        numbers = [n for name in ("SIGTERM", "SIGHUP") if (n := getattr(signal, name, None)) is not None]
-        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):  # Windows, or not the main thread
-            for number in numbers:
-                if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP, and means it
-                    loop.add_signal_handler(number, stop, number)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-                for number in numbers:
-                    loop.remove_signal_handler(number)
 
     def _show_interrupt(self) -> None:
         if self._display is None or self._run is None:
@@ -215,6 +218,13 @@ class Conversation:
         words = ["agentkit", "run", self._options.target, "--continue", str(path), "--save", str(path)]
         notes.paragraph(harmless(f"Kept so far in {path}. To go on:"), "dim")
         notes.line(harmless(f"  {shlex.join(words)}"), "dim")  # in one piece, to be copied
+
+    def _is_written(self) -> bool:
+        """Tell whether the answer has reached where it was sent; a reader that has left counts as content."""
+        if (error := self._outputs.answer.error) is None:
+            return True
+        self._outputs.show_error(f"the answer can't be written: {error.strerror or error}")
+        return False
 
     def _report(self, report: JSONObject) -> None:
         answer = self._outputs.answer

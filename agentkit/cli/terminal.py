@@ -111,6 +111,8 @@ class Stream:
         self.at_start = True
         self.writes = 0
         """Grows with each write, so that who left a line open can see whether it still ends as it did."""
+        self.error: OSError | None = None
+        """Why something could not be written."""
         self.glyphs = Glyphs() if _can_encode(file, "▸→✗·—…") else ASCII
         self.is_unicode = (file.encoding or "").lower().replace("-", "") == "utf8"
 
@@ -158,7 +160,10 @@ class Stream:
         try:
             self._file.write(text)
             self._file.flush()
-        except (OSError, ValueError):  # `| head -1` has read enough, or the window was closed
+        except BrokenPipeError:  # `| head -1` has read enough
+            self._discard()
+        except OSError as exc:  # a full disk, or a window that was closed
+            self.error = exc
             self._discard()
 
     def _discard(self) -> None:

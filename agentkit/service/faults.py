@@ -1,14 +1,15 @@
 """Misbehaviour on demand: the errors of SambaNova's documentation, and what servers were seen to do.
 
 The first group are replies. A `Fault` bends any answer; `FAULTS` holds them by name, for scripts that aren't
-Python, request headers, and faults at a rate.
+Python, request headers, and faults at a rate (`misbehaviour`).
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from agentkit.service.events import is_delta
 from agentkit.service.replies import (
@@ -29,8 +30,31 @@ if TYPE_CHECKING:
     from agentkit.json import JSONObject
     from agentkit.service.replies import Part, Step
 
-Fault: TypeAlias = Callable[[Answer], Answer | Failure | Disconnect]
-"""From the answer that would have been given to what is sent instead."""
+Bent: TypeAlias = "Answer | Failure | Disconnect"
+"""What is sent instead of an answer."""
+
+Kind: TypeAlias = Literal["transient", "final", "form", "model"]
+"""What a client can do about it: ask again; nothing; read it all the same; tell the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """From the answer that would have been given to what is sent instead."""
+
+    bend: Callable[..., Bent]
+    kind: Kind
+    note: str
+    """What it does, in one line."""
+    parameters: Mapping[str, type] = field(default_factory=dict)
+    """The keywords that `bend` takes, and their types."""
+    affects: Literal["answers", "streams", "calls"] = "answers"
+    """Whether it shows in every answer, in streamed ones only, or where there is a call."""
+    replaces: bool = False
+    """Whether the answer plays no part in it, so that the script need not be asked."""
+
+    def __call__(self, answer: Answer, **parameters: object) -> Bent:
+        """Return what is sent instead of `answer`."""
+        return self.bend(answer, **parameters)
 
 
 def rate_limited(*, retry_after_s: float | None = None, headers: Mapping[str, str] | None = None) -> Failure:
@@ -125,15 +149,15 @@ def without_terminal_event(steps: Iterator[Step]) -> Iterator[Step]:
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
-def _with(*parts: Part) -> Fault:
+def _with(*parts: Part) -> Callable[[Answer], Answer]:
     return lambda answer: replace(answer, parts=(*parts, *answer.parts))
 
 
-def _instead(given: Failure | Disconnect) -> Fault:
-    return lambda _answer: given
+def _instead(make: Callable[..., Failure | Disconnect], note: str, kind: Kind = "transient", **types: type) -> Fault:
+    return Fault(lambda _answer, **given: make(**given), kind, note, types, replaces=True)
 
 
-def _calls(change: Callable[[Call], tuple[Call, ...]]) -> Fault:
+def _calls(change: Callable[[Call], tuple[Call, ...]]) -> Callable[[Answer], Answer]:
     def bend(answer: Answer) -> Answer:
         changed = (change(part) if isinstance(part, Call) else (part,) for part in answer.parts)
         return replace(answer, parts=tuple(part for parts in changed for part in parts))
@@ -146,45 +170,142 @@ def _malformed(call: Call) -> tuple[Call]:
     return (replace(call, pieces=(arguments[:-1],)),)
 
 
-def _failed(answer: Answer) -> Answer:
-    error: JSONObject = {"code": "server_error", "message": "The model failed to generate a response."}
+def _failed(
+    answer: Answer, *, code: str = "server_error", message: str = "The model failed to generate a response."
+) -> Answer:
+    error: JSONObject = {"code": code, "message": message}
     return replace(answer, status="failed", error=error, error_event="nested")
 
 
+def _incomplete(answer: Answer, *, reason: str = "max_output_tokens") -> Answer:
+    return replace(answer, status="incomplete", reason=reason)
+
+
+def _slow(answer: Answer, *, delay_s: float = 1.0, tokens_per_s: float = 20.0) -> Answer:
+    return replace(answer, delay_s=answer.delay_s + delay_s, tokens_per_s=tokens_per_s)
+
+
+def _limited_with_headers(*, retry_after_s: float = 1) -> Failure:
+    return rate_limited(
+        retry_after_s=retry_after_s,
+        headers={
+            "x-ratelimit-limit-requests": "60",
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": f"{retry_after_s:g}",
+        },
+    )
+
+
 FAULTS: Mapping[str, Fault] = {
-    "rate_limited": _instead(rate_limited()),
-    "rate_limited_with_headers": _instead(
-        rate_limited(
-            retry_after_s=1,
-            headers={
-                "x-ratelimit-limit-requests": "60",
-                "x-ratelimit-remaining-requests": "0",
-                "x-ratelimit-reset-requests": "1",
-            },
-        )
+    "rate_limited": _instead(
+        rate_limited, "429 `insufficient_quota`; without `retry_after_s` no header says when to come back",
+        retry_after_s=float,
     ),
-    "queue_full": _instead(queue_full()),
-    "request_timeout": _instead(request_timeout()),
-    "internal_error": _instead(internal_error()),
-    "maintenance": _instead(maintenance()),
-    "context_length_exceeded": _instead(context_length_exceeded()),
-    "adapter_mapping_failed": _instead(adapter_mapping_failed()),
-    "disconnect": _instead(Disconnect()),
-    "cut_before_first_delta": _with(Rewrite(cut_before_first_delta)),
-    "cut_after_first_delta": _with(Rewrite(cut_after_first_delta)),
-    "without_terminal_event": _with(Rewrite(without_terminal_event)),
-    "failed": _failed,
-    "incomplete": lambda answer: replace(answer, status="incomplete"),
-    "no_event_lines": _with(Wire(event_lines=False)),
-    "no_sequence_numbers": _with(Wire(sequence_numbers=False)),
-    "no_indexes": _with(Wire(sequence_numbers=False, indexes=False)),
-    "unknown_event": _with(event("response.unheard_of", note="an event of a type that no document names")),
-    "unknown_item": _with({"id": "unk_1", "type": "unheard_of", "status": "completed", "note": "keep me"}),
-    "one_output_index": _with(Rewrite(one_output_index)),
-    "arguments_only_when_done": _with(Rewrite(arguments_only_when_done)),
-    "malformed_arguments": _calls(_malformed),
-    "unknown_tool": _calls(lambda call: (replace(call, name=f"{call.name}_unheard_of"),)),
-    "two_calls": _calls(lambda call: (call, replace(call, call_id=None))),
-    "message_and_call": _with(Text(("Let me look that up.",), phase="commentary")),
-    "reasoning_first": _with(Reasoning(("The user asks; a short answer will do.",))),
+    "rate_limited_with_headers": _instead(
+        _limited_with_headers, "429 `insufficient_quota` with `retry-after` (1 s) and `x-ratelimit-*`",
+        retry_after_s=float,
+    ),
+    "queue_full": _instead(queue_full, "429 `queue_full`: too many requests in flight"),
+    "request_timeout": _instead(request_timeout, '408 `{"error": "Request timeout"}`'),
+    "internal_error": _instead(internal_error, "500 in text/plain"),
+    "maintenance": _instead(maintenance, "503 in text/plain"),
+    "context_length_exceeded": _instead(
+        context_length_exceeded, "400 `context_length_exceeded`: the conversation is too long", "final"
+    ),
+    "adapter_mapping_failed": _instead(
+        adapter_mapping_failed, "400 `adapter_mapping_failed`: the server couldn't parse the model's call",
+        model_output=str,
+    ),
+    "disconnect": _instead(Disconnect, "the connection closes before any byte of an answer"),
+    "cut_before_first_delta": Fault(
+        _with(Rewrite(cut_before_first_delta)), "transient", "the connection closes when an item is open, still empty",
+        affects="streams",
+    ),
+    "cut_after_first_delta": Fault(
+        _with(Rewrite(cut_after_first_delta)), "transient", "the connection closes within an item", affects="streams"
+    ),
+    "without_terminal_event": Fault(
+        _with(Rewrite(without_terminal_event)), "transient", "the stream ends in good order, without `response.completed`",
+        affects="streams",
+    ),
+    "failed": Fault(
+        _failed, "transient", "200, then in band an `error` event and a response with status `failed`",
+        {"code": str, "message": str},
+    ),
+    "incomplete": Fault(
+        _incomplete, "final", "the last item and the response have status `incomplete`", {"reason": str}
+    ),
+    "slow": Fault(
+        _slow, "form", "the first byte after `delay_s` (1), then `tokens_per_s` (20)",
+        {"delay_s": float, "tokens_per_s": float},
+    ),
+    "no_event_lines": Fault(_with(Wire(event_lines=False)), "form", "no `event:` lines", affects="streams"),
+    "no_sequence_numbers": Fault(
+        _with(Wire(sequence_numbers=False)), "form", "no `sequence_number` in events", affects="streams"
+    ),
+    "no_indexes": Fault(
+        _with(Wire(sequence_numbers=False, indexes=False)), "form",
+        "neither `sequence_number` nor `output_index`, `content_index`, `summary_index`", affects="streams",
+    ),
+    "unknown_event": Fault(
+        _with(event("response.unheard_of", note="an event of a type that no document names")), "form",
+        "an event of an unknown type", affects="streams",
+    ),
+    "unknown_item": Fault(
+        _with({"id": "unk_1", "type": "unheard_of", "status": "completed", "note": "keep me"}), "form",
+        "an output item of an unknown type comes first",
+    ),
+    "one_output_index": Fault(
+        _with(Rewrite(one_output_index)), "form", "every item has `output_index` 0", affects="streams"
+    ),
+    "arguments_only_when_done": Fault(
+        _with(Rewrite(arguments_only_when_done)), "form", "arguments come in `response.output_item.done` only",
+        affects="streams",
+    ),
+    "malformed_arguments": Fault(
+        _calls(_malformed), "model", "the arguments of calls lack their last character", affects="calls"
+    ),
+    "unknown_tool": Fault(
+        _calls(lambda call: (replace(call, name=f"{call.name}_unheard_of"),)), "model",
+        "calls name a tool that isn't there", affects="calls",
+    ),
+    "two_calls": Fault(
+        _calls(lambda call: (call, replace(call, call_id=None))), "form", "each call comes twice", affects="calls"
+    ),
+    "message_and_call": Fault(
+        _with(Text(("Let me look that up.",), phase="commentary")), "form", "a message of commentary comes first"
+    ),
+    "reasoning_first": Fault(
+        _with(Reasoning(("The user asks; a short answer will do.",))), "form", "a reasoning item comes first"
+    ),
 }
+"""The faults by name."""
+
+
+class UnknownFault(ValueError):
+    """A fault, or a parameter of one, that there isn't; the message says which there are."""
+
+
+def find_fault(name: str) -> Fault:
+    """Return the fault of this name, or raise `UnknownFault`."""
+    if name in FAULTS:
+        return FAULTS[name]
+    near = difflib.get_close_matches(name, FAULTS, 3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise UnknownFault(f"there is no fault {name[:80]!r}.{hint} Faults are: {', '.join(FAULTS)}.")
+
+
+def checked_parameters(name: str, given: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters of a fault with their types checked, or raise `UnknownFault`."""
+    known = find_fault(name).parameters
+    checked: dict[str, object] = {}
+    for key, value in given.items():
+        if key not in known:
+            allowed = f"takes {', '.join(known)}" if known else "takes no parameters"
+            raise UnknownFault(f"fault {name!r} {allowed}, not {key[:80]!r}.")
+        if known[key] is float and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
+            raise UnknownFault(f"fault {name!r}: {key} is a number of at least 0, not {value!r}.")
+        checked[key] = value if known[key] is float else str(value)
+    if checked.get("tokens_per_s") == 0:
+        raise UnknownFault(f"fault {name!r}: tokens_per_s is above 0.")
+    return checked

@@ -7,9 +7,12 @@ import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.cli.conftest import SLOW
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell
@@ -28,13 +31,12 @@ def test_piped_stdout_holds_just_the_answer(shell: Shell) -> None:
     done = shell.run("run", "weather_agent.py", "Coat?")
     assert done.stdout == "Take a coat.\n"
     lines = done.stderr.splitlines()
-    assert lines[0] == "offline: a scripted model answers. AGENTKIT_LIVE=1 asks a real one."
-    assert lines[1] == "looking up Oslo"
-    assert lines[2].startswith('▸ weather(city="Oslo") → {"temp":7} · ')
-    assert lines[3].startswith("— 2 turns · ")
-    assert " tokens in, " in lines[3]
-    assert " tokens/s · " in lines[3]
-    assert len(lines) == 4
+    assert lines[0] == "looking up Oslo"
+    assert lines[1].startswith('▸ weather(city="Oslo") → {"temp":7} · ')
+    assert lines[2].startswith("— 2 turns · ")
+    assert " tokens in, " in lines[2]
+    assert " tokens/s · " in lines[2]
+    assert len(lines) == 3
     assert done.returncode == 0
 
 
@@ -205,17 +207,22 @@ def test_without_a_server_it_says_which_variables_it_looked_for(shell: Shell) ->
     assert "SAMBANOVA_API_KEY" in done.stderr
 
 
-def test_live_takes_the_environments_server_and_model(shell: Shell) -> None:
-    env = {"AGENTKIT_BASE_URL": "http://127.0.0.1:9/v1", "NO_PROXY": "*"}
+def test_live_sets_scripted_models_aside(shell: Shell) -> None:
+    """And nothing else: a file's own server stays, and without AGENTKIT_LIVE the environment's is not asked."""
+    env = {"AGENTKIT_BASE_URL": "http://127.0.0.2:9/v1", "AGENTKIT_MODEL": "other", "NO_PROXY": "*"}
     shell.write(
         "f.py",
         "from agentkit import Agent, Client, RetryPolicy\nfrom agentkit.testing import ScriptedModel\n"
-        "agent = Agent(model='m')\nown = Agent(model='m', client=ScriptedModel(['own']).client())\n"
-        "client = ScriptedModel(lambda request: request['model']).client()\n",
+        "fast = RetryPolicy(attempts=1)\nscripted = ScriptedModel(lambda request: request['model'])\n"
+        "agent = Agent(model='m')\nown = Agent(model='m', client=scripted.client())\n"
+        "server = Agent(model='m', client=Client('http://127.0.0.1:9/v1', retry=fast))\n"
+        "client = scripted.client()\n",
     )
-    assert shell.run("run", "f.py:own", "x", **env).stdout == "own\n"
-    assert shell.run("run", "f.py:agent", "x", "--model", "other", **env).stdout == "other\n"
-    assert shell.run("run", "f.py:agent", "x", AGENTKIT_MODEL="other", **env).stdout == "m\n"
+    assert shell.run("run", "f.py", "x", **env).stdout == "m\n"
+    assert shell.run("run", "f.py:own", "x", **env).stdout == "m\n"
+    assert shell.run("run", "f.py", "x", "--model", "mine", **env).stdout == "mine\n"
+    assert "127.0.0.1: can't connect" in shell.run("run", "f.py:server", "x", AGENTKIT_LIVE="1", **env).stderr
+    assert shell.run("run", "f.py:own", "x", AGENTKIT_LIVE="1").returncode == 2
 
 
 def test_an_exception_in_the_users_code_shows_its_lines(shell: Shell) -> None:
@@ -283,7 +290,6 @@ def test_a_terminal_gets_colour_unless_it_says_no(shell: Shell) -> None:
     plain = shell.terminal("run", "weather_agent.py", "x", NO_COLOR="1")
     assert plain.end() == 0
     assert "\x1b" not in plain.text
-    assert "One moment.\n▸ weather(" not in plain.text  # the tool printed in between
     assert plain.text.index("One moment.") < plain.text.index("looking up") < plain.text.index("Take a coat.")
 
 
@@ -306,6 +312,57 @@ def test_a_reader_that_leaves_is_no_error(shell: Shell, args: tuple[str, ...]) -
     assert process.wait(30) == 0
     assert "Broken" not in noise
     assert "Exception" not in noise
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_answer_that_cannot_be_written_is_a_failure(shell: Shell) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "agentkit", "run", "weather_agent.py", "x"],
+            cwd=shell.folder,
+            env=shell._environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert b"Error: the answer can't be written: No space left on device\n" in done.stderr
+
+
+@posix
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_from_the_start_are_no_error(shell: Shell, closed: str) -> None:
+    command = f'exec "$0" -m agentkit run weather_agent.py x --save talk.json {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable],
+        cwd=shell.folder,
+        env=shell._environ(),
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    assert (shell.folder / "talk.json").exists()
+
+
+@posix
+def test_a_tool_that_will_not_be_cancelled_does_not_hold_the_terminal(shell: Shell) -> None:
+    """And keys pressed in impatience lose nothing."""
+    shell.write("stubborn.py", SLOW.replace(
+        "    await asyncio.sleep(seconds)\n",
+        "    while True:\n        try:\n            await asyncio.sleep(seconds)\n"
+        "        except asyncio.CancelledError:\n            pass\n",
+    ))  # fmt: skip
+    terminal = shell.terminal("run", "stubborn.py", "x", "--save", "talk.json", NO_COLOR="1")
+    terminal.wait_for("▸ slow(seconds=60)")
+    terminal.interrupt()
+    terminal.interrupt()
+    assert terminal.end() == 130
+    assert "✗ cancelled" in terminal.text
+    assert (shell.folder / "talk.json").exists()
 
 
 def test_an_encoding_without_our_signs_gets_others(shell: Shell) -> None:
