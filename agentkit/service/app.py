@@ -7,14 +7,19 @@ import itertools
 import threading
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from agentkit import json
 from agentkit.json import JSONError
 from agentkit.service.events import insert_at, number_events, response_steps
+from agentkit.service.exchanges import describe
+from agentkit.service.faults import UnknownFault
 from agentkit.service.ids import random_ids
+from agentkit.service.misbehaviour import HEADER
 from agentkit.service.replies import Answer, Cut, Disconnect, Failure, Hold, Rewrite, Wait
 from agentkit.service.requests import ReceivedRequest
 from agentkit.service.script import ScriptExhausted, as_function, ask
@@ -25,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agentkit.json import JSONObject
+    from agentkit.service.exchanges import Exchange
     from agentkit.service.ids import Ids
+    from agentkit.service.misbehaviour import Drawn, Misbehaviour
     from agentkit.service.replies import Step
     from agentkit.service.script import Script
 
@@ -33,6 +40,7 @@ MAX_BODY_BYTES = 64 * 2**20
 MODELS = ("gpt-oss-120b",)
 
 _POLL_S = 0.002
+_MOST_OWED = 1000
 _JSON = ("content-type", "application/json")
 
 
@@ -63,11 +71,12 @@ class Service:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         ids: Ids = random_ids,
         keep_requests: bool = True,
+        misbehaviour: Misbehaviour | None = None,
     ) -> None:
         """Make a service.
 
         `rules` say which requests are refused; None: none. `models` are the ids it knows, None: it takes any.
-        `clock` reads Unix seconds.
+        `clock` reads Unix seconds. `misbehaviour` draws the faults of each answer.
         """
         self._model = as_function(script)
         self._rules = rules
@@ -77,37 +86,56 @@ class Service:
         self._sleep = sleep
         self._ids = ids
         self._keep_requests = keep_requests
+        self._misbehaviour = misbehaviour
+        self._owed: OrderedDict[bytes, Answer] = OrderedDict()
         self._raw_types: set[str] = set()
         self._lock = threading.Lock()
         self.requests: list[ReceivedRequest] = []
         """The requests received, oldest first, the refused ones too."""
 
-    async def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> HTTPAnswer:
+    async def handle(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        exchange: Exchange | None = None,
+    ) -> HTTPAnswer:
         """Answer one request. Raises `ConnectionCut` where the script has the connection fail before an answer.
 
-        `POST .../responses`, `GET .../models` and `GET .../models/{id}` below any prefix; everything else is 404.
+        `POST .../responses`, `GET .../models` and `GET .../models/{id}` below any prefix; another path is 404,
+        another method 405. What is asked and said is noted on `exchange`.
         """
-        segments = path.partition("?")[0].strip("/").split("/")
-        match method.upper(), segments:
-            case "POST", [*_, "responses"]:
-                return await self._respond(headers, body)
-            case "GET", [*_, "models"]:
-                return _json_answer(200, {"object": "list", "data": [_model(name) for name in self._models or MODELS]})
-            case "GET", [*_, "models", name] if name in (self._models or MODELS):
-                return _json_answer(200, _model(name))
-            case "GET", [*_, "models", name]:
-                return self._refusal(_unknown_model(name))
-            case _:
-                return _json_answer(404, {"error": "Not found"})
+        allowed, name = _route(path)
+        if allowed is None:
+            return _json_answer(404, {"error": "Not found"})
+        if method.upper() not in allowed:
+            answer = _json_answer(405, {"error": "Method not allowed"})
+            return replace(answer, headers=(*answer.headers, ("allow", ", ".join(allowed))))
+        if "POST" in allowed:
+            return await self._respond(headers, body, exchange)
+        if name is None:
+            return _json_answer(200, {"object": "list", "data": [_model(each) for each in self._models or MODELS]})
+        if name in (self._models or MODELS):
+            return _json_answer(200, _model(name))
+        return self._refusal(_unknown_model(name))
 
-    async def _respond(self, headers: Mapping[str, str], body: bytes) -> HTTPAnswer:
+    async def _respond(self, headers: Mapping[str, str], body: bytes, exchange: Exchange | None) -> HTTPAnswer:
         try:
             request = self._parse(headers, body)
-            answer = await ask(self._model, request)
+            if exchange is not None:
+                exchange.note_request(request)
+            self._check(request)
+            drawn = self._draw(request)
+            answer = await self._ask(request, drawn)
         except InvalidRequest as exc:
             return self._refusal(exc)
         except ScriptExhausted as exc:
             return self._refusal(InvalidRequest(str(exc), code="script_exhausted", param="input"))
+        if exchange is not None:
+            exchange.reply = describe(answer)
+            exchange.faults = tuple(fault.name for fault in drawn)
         match answer:
             case Failure():
                 return _failure_answer(answer)
@@ -115,6 +143,30 @@ class Service:
                 raise ConnectionCut
             case Answer():
                 return await self._say(request, answer)
+
+    def _draw(self, request: ReceivedRequest) -> tuple[Drawn, ...]:
+        try:
+            return self._misbehaviour.draw(request) if self._misbehaviour is not None else ()
+        except UnknownFault as exc:
+            raise InvalidRequest(str(exc), code="invalid_value", param=HEADER) from exc
+
+    async def _ask(self, request: ReceivedRequest, drawn: Sequence[Drawn]) -> Answer | Failure | Disconnect:
+        """Ask the script, and bend its answer; one that is lost on the way is kept for who asks the same again."""
+        replacing = [fault for fault in drawn if fault.fault.replaces]
+        if replacing:
+            return replacing[0].bend(Answer(()))
+        with self._lock:
+            owed = self._owed.pop(request.raw, None) if self._owed else None
+        answer = owed or await ask(self._model, request)
+        bent = answer
+        for fault in drawn:
+            bent = fault.bend(bent) if isinstance(bent, Answer) else bent
+        if isinstance(answer, Answer) and any(fault.fault.kind == "transient" for fault in drawn):
+            with self._lock:
+                self._owed[request.raw] = answer
+                if len(self._owed) > _MOST_OWED:
+                    self._owed.popitem(last=False)
+        return bent
 
     def _parse(self, headers: Mapping[str, str], body: bytes) -> ReceivedRequest:
         if len(body) > MAX_BODY_BYTES:
@@ -133,11 +185,13 @@ class Service:
         if self._keep_requests:
             with self._lock:
                 self.requests.append(request)
+        return request
+
+    def _check(self, request: ReceivedRequest) -> None:
         if self._rules is not None:
             check_request(request, self._rules, also=self._raw_types)
         if self._models is not None and request.get("model") not in self._models:
             raise _unknown_model(request.get("model"))
-        return request
 
     async def _say(self, request: ReceivedRequest, answer: Answer) -> HTTPAnswer:
         if answer.delay_s:
@@ -197,6 +251,18 @@ class Service:
 
     def _refusal(self, refused: InvalidRequest) -> HTTPAnswer:
         return _failure_answer(Failure(refused.status, {"error": refused.error}))
+
+
+def _route(path: str) -> tuple[tuple[str, ...] | None, str | None]:
+    """Return the methods that a path knows, and the model it names."""
+    segments = path.partition("?")[0].strip("/").split("/")
+    if segments[-1] == "responses":
+        return ("POST",), None
+    if "models" in segments:
+        # an id may hold slashes, encoded or not
+        start = segments.index("models") + 1
+        return ("GET",), unquote("/".join(segments[start:])) or None
+    return None, None
 
 
 async def _half(body: bytes, cut: Cut) -> AsyncIterator[bytes]:

@@ -17,6 +17,7 @@ from agentkit.service.replies import Answer, Call, Disconnect, Failure, Reasonin
 
 if TYPE_CHECKING:
     from agentkit.json import JSON, JSONObject
+    from agentkit.service.requests import ReceivedRequest
 
 MAX_KEPT_BYTES = 256 * 2**20
 """Bodies kept altogether; the oldest requests are forgotten beyond that."""
@@ -48,16 +49,25 @@ class Exchange:
     faults: tuple[str, ...] = ()
     """The faults that bent the answer, by header or by chance."""
     duration_s: float = 0.0
-    body: JSON = field(default=None, init=False)
-    """The body as JSON; a string where it is none."""
+    asked: JSONObject = field(default_factory=dict)
+    """What a request for a response is about: its model, how many items of input, whether streamed."""
 
-    def read(self, raw: bytes) -> None:
-        """Take in the body."""
-        self.raw = raw
+    def note_request(self, request: ReceivedRequest) -> None:
+        """Keep what the line about it says."""
+        self.asked = {
+            "model": request.get("model"),
+            "items": len(request.input_items),
+            "stream": request.get("stream") is True,
+        }
+
+    @property
+    def body(self) -> JSON:
+        """The body as JSON; as a string where it is none."""
+        # parsed when asked for: parsed bodies take several times the memory of their bytes
         try:
-            self.body = json.decode(raw) if raw else None
+            return json.decode(self.raw) if self.raw else None
         except JSONError:
-            self.body = raw.decode(errors="replace")
+            return self.raw.decode(errors="replace")
 
     def as_json(self) -> JSONObject:
         """Return it as `GET /requests` shows it."""
@@ -74,19 +84,22 @@ class Exchange:
     def as_line(self) -> str:
         """Return it as one line for a terminal."""
         clock = datetime.datetime.fromtimestamp(self.time).astimezone().strftime("%H:%M:%S")
-        words = [clock, self.method, self.path, *self._asked().values()]
-        reply = ", ".join(self.reply)
-        told = [str(self.status or "-"), reply, *(f"fault {name}" for name in self.faults)]
+        words = [clock, self.method, self.path]
+        if self.asked:
+            count = self.asked["items"]
+            words += [str(self.asked["model"]), f"{count} item{'s' if count != 1 else ''}"]
+            words += ["streamed"] if self.asked["stream"] else []
+        told = [str(self.status or "-"), ", ".join(self.reply), *(f"fault {name}" for name in self.faults)]
         if self.outcome != "answered":
             told.append(self.outcome)
         told.append(f"{self.duration_s:.2f} s")
-        return printable(f"{' '.join(map(str, words))} -> {'; '.join(part for part in told if part)}")
+        return printable(f"{' '.join(words)} -> {'; '.join(part for part in told if part)}")
 
     def as_log(self) -> str:
         """Return it as one line of JSON, without headers and body."""
         stamp = datetime.datetime.fromtimestamp(self.time, datetime.UTC).isoformat(timespec="milliseconds")
         told = {"time": stamp, "number": self.number, "method": self.method, "path": self.path}
-        return json.encode({**told, **self._asked(), **self._answered()}).decode()
+        return json.encode({**told, **self.asked, **self._answered()}).decode()
 
     def _answered(self) -> JSONObject:
         return {
@@ -97,17 +110,6 @@ class Exchange:
             "duration_s": round(self.duration_s, 6),
         }
 
-    def _asked(self) -> JSONObject:
-        if not isinstance(self.body, dict) or not self.path.partition("?")[0].rstrip("/").endswith("/responses"):
-            return {}
-        given = self.body.get("input")
-        count = len(given) if isinstance(given, list) else 1
-        asked: JSONObject = {
-            "model": self.body.get("model"),
-            "input": f"{count} item{'s' if count != 1 else ''}",
-        }
-        return {**asked, "stream": "streamed"} if self.body.get("stream") is True else asked
-
 
 class Exchanges:
     """The last exchanges of a server. Safe to use from several threads."""
@@ -115,7 +117,6 @@ class Exchanges:
     def __init__(self, most: int = 1000) -> None:
         self._most = most
         self._kept: deque[Exchange] = deque()
-        self._bytes = 0
         self._count = 0
         self._lock = threading.Lock()
 
@@ -131,25 +132,26 @@ class Exchanges:
 
     def read(self, exchange: Exchange, raw: bytes) -> None:
         """Add the body of a request."""
-        exchange.read(raw)
+        exchange.raw = raw
         with self._lock:
-            self._bytes += len(raw)
             self._forget_oldest()
 
     def as_json(self) -> list[JSON]:
         """Return them, oldest first."""
         with self._lock:
-            return [exchange.as_json() for exchange in self._kept]
+            kept = list(self._kept)
+        return [exchange.as_json() for exchange in kept]
 
     def clear(self) -> None:
         """Forget them and count from 1 again."""
         with self._lock:
             self._kept.clear()
-            self._bytes = self._count = 0
+            self._count = 0
 
     def _forget_oldest(self) -> None:
-        while self._kept and (len(self._kept) > self._most or self._bytes > MAX_KEPT_BYTES):
-            self._bytes -= len(self._kept.popleft().raw)
+        size = sum(len(exchange.raw) for exchange in self._kept)
+        while self._kept and (len(self._kept) > self._most or size > MAX_KEPT_BYTES):
+            size -= len(self._kept.popleft().raw)
 
 
 def describe(answer: Answer | Failure | Disconnect) -> tuple[str, ...]:

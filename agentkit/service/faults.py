@@ -198,11 +198,13 @@ def _limited_with_headers(*, retry_after_s: float = 1) -> Failure:
 
 FAULTS: Mapping[str, Fault] = {
     "rate_limited": _instead(
-        rate_limited, "429 `insufficient_quota`; without `retry_after_s` no header says when to come back",
+        rate_limited,
+        "429 `insufficient_quota`; without `retry_after_s` no header says when to come back",
         retry_after_s=float,
     ),
     "rate_limited_with_headers": _instead(
-        _limited_with_headers, "429 `insufficient_quota` with `retry-after` (1 s) and `x-ratelimit-*`",
+        _limited_with_headers,
+        "429 `insufficient_quota` with `retry-after` (1 s) and `x-ratelimit-*`",
         retry_after_s=float,
     ),
     "queue_full": _instead(queue_full, "429 `queue_full`: too many requests in flight"),
@@ -213,30 +215,39 @@ FAULTS: Mapping[str, Fault] = {
         context_length_exceeded, "400 `context_length_exceeded`: the conversation is too long", "final"
     ),
     "adapter_mapping_failed": _instead(
-        adapter_mapping_failed, "400 `adapter_mapping_failed`: the server couldn't parse the model's call",
+        adapter_mapping_failed,
+        "400 `adapter_mapping_failed`: the server couldn't parse the model's call",
         model_output=str,
     ),
     "disconnect": _instead(Disconnect, "the connection closes before any byte of an answer"),
     "cut_before_first_delta": Fault(
-        _with(Rewrite(cut_before_first_delta)), "transient", "the connection closes when an item is open, still empty",
+        _with(Rewrite(cut_before_first_delta)),
+        "transient",
+        "the connection closes when an item is open, still empty",
         affects="streams",
     ),
     "cut_after_first_delta": Fault(
         _with(Rewrite(cut_after_first_delta)), "transient", "the connection closes within an item", affects="streams"
     ),
     "without_terminal_event": Fault(
-        _with(Rewrite(without_terminal_event)), "transient", "the stream ends in good order, without `response.completed`",
+        _with(Rewrite(without_terminal_event)),
+        "transient",
+        "the stream ends in good order, without `response.completed`",
         affects="streams",
     ),
     "failed": Fault(
-        _failed, "transient", "200, then in band an `error` event and a response with status `failed`",
+        _failed,
+        "transient",
+        "200, then in band an `error` event and a response with status `failed`",
         {"code": str, "message": str},
     ),
     "incomplete": Fault(
         _incomplete, "final", "the last item and the response have status `incomplete`", {"reason": str}
     ),
     "slow": Fault(
-        _slow, "form", "the first byte after `delay_s` (1), then `tokens_per_s` (20)",
+        _slow,
+        "form",
+        "the first byte after `delay_s` (1), then `tokens_per_s` (20)",
         {"delay_s": float, "tokens_per_s": float},
     ),
     "no_event_lines": Fault(_with(Wire(event_lines=False)), "form", "no `event:` lines", affects="streams"),
@@ -244,30 +255,39 @@ FAULTS: Mapping[str, Fault] = {
         _with(Wire(sequence_numbers=False)), "form", "no `sequence_number` in events", affects="streams"
     ),
     "no_indexes": Fault(
-        _with(Wire(sequence_numbers=False, indexes=False)), "form",
-        "neither `sequence_number` nor `output_index`, `content_index`, `summary_index`", affects="streams",
+        _with(Wire(sequence_numbers=False, indexes=False)),
+        "form",
+        "neither `sequence_number` nor `output_index`, `content_index`, `summary_index`",
+        affects="streams",
     ),
     "unknown_event": Fault(
-        _with(event("response.unheard_of", note="an event of a type that no document names")), "form",
-        "an event of an unknown type", affects="streams",
+        _with(event("response.unheard_of", note="an event of a type that no document names")),
+        "form",
+        "an event of an unknown type",
+        affects="streams",
     ),
     "unknown_item": Fault(
-        _with({"id": "unk_1", "type": "unheard_of", "status": "completed", "note": "keep me"}), "form",
+        _with({"id": "unk_1", "type": "unheard_of", "status": "completed", "note": "keep me"}),
+        "form",
         "an output item of an unknown type comes first",
     ),
     "one_output_index": Fault(
         _with(Rewrite(one_output_index)), "form", "every item has `output_index` 0", affects="streams"
     ),
     "arguments_only_when_done": Fault(
-        _with(Rewrite(arguments_only_when_done)), "form", "arguments come in `response.output_item.done` only",
+        _with(Rewrite(arguments_only_when_done)),
+        "form",
+        "arguments come in `response.output_item.done` only",
         affects="streams",
     ),
     "malformed_arguments": Fault(
         _calls(_malformed), "model", "the arguments of calls lack their last character", affects="calls"
     ),
     "unknown_tool": Fault(
-        _calls(lambda call: (replace(call, name=f"{call.name}_unheard_of"),)), "model",
-        "calls name a tool that isn't there", affects="calls",
+        _calls(lambda call: (replace(call, name=f"{call.name}_unheard_of"),)),
+        "model",
+        "calls name a tool that isn't there",
+        affects="calls",
     ),
     "two_calls": Fault(
         _calls(lambda call: (call, replace(call, call_id=None))), "form", "each call comes twice", affects="calls"

@@ -19,7 +19,7 @@ from agentkit.service.replies import Answer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentkit.service.faults import Bent
+    from agentkit.service.faults import Bent, Fault
     from agentkit.service.requests import ReceivedRequest
 
 HEADER = "x-agentkit-fault"
@@ -35,9 +35,14 @@ class Drawn:
     name: str
     parameters: Mapping[str, object]
 
+    @property
+    def fault(self) -> Fault:
+        """The fault itself."""
+        return FAULTS[self.name]
+
     def bend(self, answer: Answer) -> Bent:
         """Return what is sent instead of `answer`."""
-        return FAULTS[self.name](answer, **self.parameters)
+        return self.fault(answer, **self.parameters)
 
 
 class Misbehaviour:
