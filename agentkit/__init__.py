@@ -46,6 +46,7 @@ _MODULES = {
         "TransportError",
         "UsageError",
     ),
+    "entries": ("Entry", "InputEntry", "OutputRecord", "OutputsEntry", "ResponseEntry"),
     "events": (
         "AttemptDiscarded",
         "Event",
@@ -72,7 +73,7 @@ _MODULES = {
     "run": ("Run", "SyncRun"),
     "settings": ("Settings",),
     "tools": ("Tool", "ToolContext", "Toolset", "tool"),
-    "transcript": ("Entry", "InputEntry", "OutputRecord", "OutputsEntry", "ResponseEntry", "Transcript"),
+    "transcript": ("Transcript",),
     "wire": ("Timeouts",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

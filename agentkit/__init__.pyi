@@ -3,6 +3,11 @@
 from agentkit.agent import Agent as Agent
 from agentkit.client import Client as Client
 from agentkit.client import Stats as Stats
+from agentkit.entries import Entry as Entry
+from agentkit.entries import InputEntry as InputEntry
+from agentkit.entries import OutputRecord as OutputRecord
+from agentkit.entries import OutputsEntry as OutputsEntry
+from agentkit.entries import ResponseEntry as ResponseEntry
 from agentkit.errors import AgentkitError as AgentkitError
 from agentkit.errors import AuthenticationError as AuthenticationError
 from agentkit.errors import BadRequest as BadRequest
@@ -62,11 +67,6 @@ from agentkit.tools import Tool as Tool
 from agentkit.tools import ToolContext as ToolContext
 from agentkit.tools import Toolset as Toolset
 from agentkit.tools import tool as tool
-from agentkit.transcript import Entry as Entry
-from agentkit.transcript import InputEntry as InputEntry
-from agentkit.transcript import OutputRecord as OutputRecord
-from agentkit.transcript import OutputsEntry as OutputsEntry
-from agentkit.transcript import ResponseEntry as ResponseEntry
 from agentkit.transcript import Transcript as Transcript
 from agentkit.wire import Timeouts as Timeouts
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from agentkit.json import JSON, JSONObject
     from agentkit.profile import Profile
-    from agentkit.transcript import ReasoningMode
+    from agentkit.view import ReasoningMode
 
     ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from agentkit.entries import Outcome
     from agentkit.errors import AgentkitError
     from agentkit.json import JSONObject
     from agentkit.response import Response
-    from agentkit.transcript import Outcome
 
 
 @dataclass(slots=True)

@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from agentkit.arguments import ArgumentsError
+from agentkit.entries import OutputRecord, OutputsEntry, encode_items
 from agentkit.errors import CassetteError, ToolError
 from agentkit.events import Event, ToolFinished, ToolProgress, ToolStarted
 from agentkit.items import function_call_output
 from agentkit.output import EncodedOutput, OutputError, encode_output
 from agentkit.surroundings import Surroundings
 from agentkit.tools import Tool, ToolContext
-from agentkit.transcript import OutputRecord, OutputsEntry, encode_items
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
+    from agentkit.entries import Outcome
     from agentkit.items import FunctionCall
-    from agentkit.transcript import Outcome
     from agentkit.watchdog import Watchdog
     from agentkit.workers import Workers
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from agentkit.client import Client
+    from agentkit.entries import Entry
     from agentkit.execute import ToolCall
     from agentkit.items import Item
     from agentkit.json import JSONObject
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from agentkit.response import Response, Usage
     from agentkit.settings import Settings
     from agentkit.tools import Tool
-    from agentkit.transcript import Entry, Transcript
+    from agentkit.transcript import Transcript
 
     Observer: TypeAlias = Callable[[Entry], Awaitable[None] | None]
 

@@ -16,6 +16,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from agentkit.entries import InputEntry, ResponseEntry, encode_items
 from agentkit.errors import LimitReached, OutputInvalid, ProtocolError, UsageError
 from agentkit.events import Event, OutputRejected, ResponseFinished, TextDelta
 from agentkit.execute import Execution, ToolCall
@@ -25,7 +26,7 @@ from agentkit.plan import Result
 from agentkit.request import RequestTemplate
 from agentkit.response import Response, Usage
 from agentkit.step import AskModel, Finish, RunCalls, Stop, next_action
-from agentkit.transcript import InputEntry, InputView, ResponseEntry, Transcript, encode_items
+from agentkit.view import InputView
 from agentkit.watchdog import Watchdog
 from agentkit.workers import Workers
 
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from agentkit.client import Client
+    from agentkit.entries import Entry
     from agentkit.items import FunctionCall, Item
     from agentkit.plan import RunPlan
-    from agentkit.transcript import Entry
+    from agentkit.transcript import Transcript
 
 T = TypeVar("T")
 

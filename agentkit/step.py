@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from agentkit import items
+from agentkit.entries import OutputsEntry, ResponseEntry
 from agentkit.errors import Incomplete, ProtocolError, Refused, ResponseFailed
-from agentkit.transcript import OutputsEntry, ResponseEntry
 
 if TYPE_CHECKING:
+    from agentkit.entries import Entry
     from agentkit.errors import AgentkitError
     from agentkit.items import FunctionCall, Item
     from agentkit.response import Response
-    from agentkit.transcript import Entry, Transcript
+    from agentkit.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ class Connection:
 
     def wait_until_closed(self) -> bool:
         """Return whether the client closed its end in time."""
+        self.server.waiting.set()
         try:
             while self.sock.recv(65536):
                 pass
@@ -109,8 +110,10 @@ class ByteServer:
     url: str
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
+    waiting: threading.Event = field(default_factory=threading.Event)
+    """Set once a script waits for the client to close."""
     seen_closed: threading.Event = field(default_factory=threading.Event)
-    """Set by `Connection.wait_until_closed`."""
+    """Set once the client has."""
 
 
 @contextlib.contextmanager

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from agentkit.entries import InputEntry, OutputRecord, OutputsEntry, ResponseEntry, encode_items
 from agentkit.errors import Incomplete, ProtocolError, Refused, ResponseFailed
 from agentkit.items import FunctionCall
 from agentkit.response import Response
 from agentkit.step import AskModel, Finish, RunCalls, Stop, next_action
-from agentkit.transcript import InputEntry, OutputRecord, OutputsEntry, ResponseEntry, Transcript, encode_items
+from agentkit.transcript import Transcript
 
 THOUGHT = {"type": "reasoning", "summary": []}
 

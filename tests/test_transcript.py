@@ -9,17 +9,11 @@ import pickle
 
 import pytest
 
+from agentkit.entries import InputEntry, OutputRecord, OutputsEntry, ResponseEntry, encode_items
 from agentkit.errors import TranscriptError
 from agentkit.response import Response
-from agentkit.transcript import (
-    InputEntry,
-    InputView,
-    OutputRecord,
-    OutputsEntry,
-    ResponseEntry,
-    Transcript,
-    encode_items,
-)
+from agentkit.transcript import Transcript
+from agentkit.view import InputView
 
 USER = {"type": "message", "role": "user", "content": "Hi"}
 SYSTEM = {"type": "message", "role": "system", "content": "Be brief"}

@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from agentkit.canonical import to_json
 from agentkit.cli.loading import place_of
 from agentkit.cli.terminal import fit, harmless, harmless_json, one_line
+from agentkit.entries import OutputsEntry, ResponseEntry
 from agentkit.errors import ToolError
 from agentkit.events import (
     AttemptDiscarded,
@@ -28,7 +29,6 @@ from agentkit.events import (
     ToolProgress,
     ToolStarted,
 )
-from agentkit.transcript import OutputsEntry, ResponseEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

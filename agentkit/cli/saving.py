@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from agentkit.errors import TranscriptError, UsageError
-from agentkit.transcript import FORMAT, Transcript
+from agentkit.saved import FORMAT
+from agentkit.transcript import Transcript
 
 
 def read_transcript(path: Path) -> Transcript:

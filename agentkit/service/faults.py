@@ -7,7 +7,6 @@ Python, request headers, and faults at a rate (`misbehaviour`).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -27,6 +26,7 @@ from agentkit.service.replies import (
 from agentkit.service.sse import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from agentkit.json import JSONObject
     from agentkit.service.replies import Part, Step
 
@@ -232,7 +232,7 @@ FAULTS: Mapping[str, Fault] = {
     "without_terminal_event": Fault(
         _with(Rewrite(without_terminal_event)),
         "transient",
-        "the stream ends in good order, without `response.completed`",
+        "the stream ends, without `response.completed`",
         affects="streams",
     ),
     "failed": Fault(

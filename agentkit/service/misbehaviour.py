@@ -6,7 +6,6 @@ import hashlib
 import random
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
@@ -14,9 +13,10 @@ from agentkit import json
 from agentkit.errors import UsageError
 from agentkit.json import JSONError
 from agentkit.service.faults import FAULTS, Kind, UnknownFault, checked_parameters, find_fault
-from agentkit.service.replies import Answer
 
 if TYPE_CHECKING:
+    from agentkit.service.replies import Answer
+    from collections.abc import Sequence
     from collections.abc import Mapping
 
     from agentkit.service.faults import Bent, Fault

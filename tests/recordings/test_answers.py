@@ -8,8 +8,9 @@ import pytest
 
 from agentkit import Transcript
 from agentkit import json as agentkit_json
+from agentkit.entries import ResponseEntry
 from agentkit.response import Response
-from agentkit.transcript import InputView, ResponseEntry
+from agentkit.view import InputView
 from tests.recordings.exchanges import ABSENT, Exchange, all_exchanges, by_project, folder, name_of_project
 from tests.recordings.streams import fold
 

@@ -74,11 +74,30 @@ def test_responses_are_below_any_prefix(path):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/v1/responses"), ("POST", "/v1/chat/completions"), ("GET", "/"), ("DELETE", "/v1/models"), ("POST", "")],
+    [("POST", "/v1/chat/completions"), ("GET", "/"), ("POST", ""), ("GET", "/responses/resp_1")],
 )
 def test_other_paths_are_404(method, path):
     answer = asyncio.run(Service([]).handle(method, path, {}, b""))
     assert (answer.status, answer.body) == (404, b'{"error":"Not found"}')
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/v1/responses", "POST"), ("DELETE", "/v1/models", "GET"), ("POST", "/models/a", "GET")],
+)
+def test_other_methods_are_405(method, path, allowed):
+    answer = asyncio.run(Service([]).handle(method, path, {}, b""))
+    assert (answer.status, answer.headers[1:], answer.body) == (
+        405,
+        (("allow", allowed),),
+        b'{"error":"Method not allowed"}',
+    )
+
+
+@pytest.mark.parametrize("path", ["/v1/models/meta%2Fllama-3", "/v1/models/meta/llama-3"])
+def test_a_model_id_may_hold_a_slash(path):
+    answer = asyncio.run(Service([], models=["meta/llama-3"]).handle("GET", path, {}, b""))
+    assert (answer.status, json.decode(answer.body)["id"]) == (200, "meta/llama-3")
 
 
 def test_models():

@@ -30,6 +30,7 @@ MAX_LINKS: Final = 40
 """Links on one path, as in Linux."""
 MAX_COMPONENTS: Final = 256
 
+_O_PATH = getattr(os, "O_PATH", 0)
 _READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _KINDS = {
     stat.S_IFREG: "a file",
@@ -68,7 +69,7 @@ class Root:
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._fd)
         if opening == "openat2":
-            os.close(_openat2(self._fd, b".", os.O_PATH))
+            os.close(_openat2(self._fd, b".", _O_PATH | os.O_CLOEXEC))
         self.opening: Opening = opening or ("openat2" if _has_openat2(self._fd) else "components")
 
     def open_file(self, path: str) -> int:
@@ -127,7 +128,7 @@ class _OpenHow(ctypes.Structure):
 
 
 def _open_at_once(root: int, name: bytes, wanted: Callable[[int], bool], flags: int) -> int:
-    looked_at = _openat2(root, name, os.O_PATH | os.O_CLOEXEC)  # opens nothing: a device does not notice
+    looked_at = _openat2(root, name, _O_PATH | os.O_CLOEXEC)  # opens nothing: a device does not notice
     try:
         _check_kind(os.fstat(looked_at).st_mode, wanted)
     finally:
@@ -161,8 +162,8 @@ def _syscall() -> Callable[..., int]:
 
 def _has_openat2(root: int) -> bool:
     try:
-        os.close(_openat2(root, b".", os.O_PATH | os.O_CLOEXEC))
-    except (OSError, AttributeError):  # before Linux 5.6, or kept away by a sandbox
+        os.close(_openat2(root, b".", _O_PATH | os.O_CLOEXEC))
+    except OSError:  # before Linux 5.6, or kept away by a sandbox
         return False
     return True
 
@@ -179,6 +180,8 @@ def _open_by_components(root: int, path: bytes, wanted: Callable[[int], bool], f
         while todo:
             name = todo.popleft()
             here = opened[-1] if opened else root
+            if name == b".":
+                continue
             if name == b"..":
                 if not opened:
                     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))

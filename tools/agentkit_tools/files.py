@@ -1,0 +1,485 @@
+"""Tools that list, read and search the files beneath one directory, and reach nothing else.
+
+How the directory is kept to is in `beneath.py`; regular expressions run in a process of their own, `isolated.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import itertools
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from agentkit import Tool, ToolError, Toolset, UsageError, tool
+from agentkit_tools.beneath import Opening, Root, WrongKind, kind_of
+from agentkit_tools.isolated import Ended, Isolated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_ENTRIES: Final = 500
+"""Entries that one listing shows."""
+MAX_LOOKED_AT: Final = 20_000
+"""Entries that one listing or search looks at."""
+MAX_LINES: Final = 1_000
+"""Lines that one reading shows."""
+MAX_LINE_CHARS: Final = 500
+"""Characters of a line that are shown."""
+MAX_CHARS: Final = 40_000
+"""Characters that one call returns, roughly; below what agentkit shows a model of one output."""
+MAX_MATCHES: Final = 100
+"""Lines that one search finds."""
+MAX_CONTEXT: Final = 10
+"""Lines around a match."""
+MAX_PATTERN_CHARS: Final = 1_000
+SECONDS: Final = 10.0
+"""Time for one listing or search."""
+
+_BINARY_HEAD = 8192
+_WALK_DEPTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An entry of a directory, as it was when the directory was read."""
+
+    path: str
+    mode: int
+    size: int
+
+
+class Files:
+    """The files beneath `root`: `list_files`, `read_file` and `search_files`, by hand or as `tools` of an agent.
+
+    Paths are relative to `root`, with `/`. Nothing is ever written, and nothing outside is reached. Names that
+    begin with a dot are left out and refused unless `hidden` is True: `.env` and `.git` hold secrets. Of a file,
+    the first `max_file_bytes` are read. Safe to use from many threads; the directory is held open until the
+    object goes. `opening` chooses how paths are resolved, which is for tests: the system's best is the default.
+
+    Raises:
+        UsageError: `root` is no directory that can be opened, or the system has no way to confine paths (Windows).
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        hidden: bool = False,
+        max_file_bytes: int = 16 * 1024 * 1024,
+        opening: Opening | None = None,
+    ) -> None:
+        try:
+            self._root = Root(root, opening=opening)
+        except OSError as exc:
+            raise UsageError(
+                f"the root {os.fspath(root)!r} can't be opened: {exc.strerror}. "
+                "It is an existing directory. Give another, or make it first."
+            ) from exc
+        self._hidden = hidden
+        self._max_file_bytes = max_file_bytes
+
+    @property
+    def tools(self) -> Toolset:
+        """The three tools, for `Agent(tools=...)`."""
+        offered: list[Tool[..., object]] = [
+            tool(self.list_files, timeout_s=SECONDS * 2, effect="pure"),
+            tool(self.read_file, timeout_s=SECONDS * 2, effect="pure"),
+            tool(self.search_files, timeout_s=SECONDS * 2, effect="pure"),
+        ]
+        return Toolset(offered)
+
+    def list_files(self, path: str = ".", pattern: str | None = None, recursive: bool = False) -> str:
+        """List a directory: one entry per line, directories with a "/", files with their size in bytes.
+
+        Args:
+            path: The directory, relative to the root.
+            pattern: Show only entries that match, such as "*.py" (the name) or "docs/**/*.md" (the path from here).
+            recursive: Go into subdirectories too. Links are shown, not followed.
+        """
+        matches = _glob(pattern)
+        walk = _Walk(self, path, deep=recursive)
+        shown = list(itertools.islice((found for found in walk if matches(walk.relative(found))), MAX_ENTRIES + 1))
+        notes = [*walk.notes]
+        if len(shown) > MAX_ENTRIES:
+            shown.pop()
+            notes.insert(0, f"more than {MAX_ENTRIES} entries; give a pattern, or list a subdirectory")
+        elif not shown:
+            notes.insert(0, f"no entry matches {pattern!r}; {walk.looked_at} looked at" if pattern else "no entries")
+        lines = [_entry_line(found) for found in shown]
+        return "\n".join(_within(lines, notes))
+
+    def read_file(self, path: str, start: int = 1, count: int = 200) -> str:
+        """Read lines of a text file, each with its number.
+
+        Args:
+            path: The file, relative to the root.
+            start: The first line to read; lines are counted from 1.
+            count: How many lines to read.
+        """
+        if start < 1 or count < 1:
+            raise ToolError(f"start is {start} and count is {count}; both are 1 or more")
+        content = self._read(path)
+        if not content.text:
+            return f"[{_quoted(path)} is empty]"
+        lines = content.lines
+        if start > len(lines):
+            raise ToolError(f"{_quoted(path)} has {_count(len(lines), 'line')}; start is {start}")
+        last = min(start - 1 + min(count, MAX_LINES), len(lines))
+        width = len(str(last))
+        shown: list[str] = []
+        room = MAX_CHARS
+        for number in range(start, last + 1):
+            line = f"{number:>{width}}  {_cut(lines[number - 1])}"
+            room -= len(line) + 1
+            if room < 0:
+                break
+            shown.append(line)
+        end = start + len(shown) - 1
+        if end < len(lines):
+            shown.append(f"[lines {start} to {end} of {len(lines)}; go on with start={end + 1}]")
+        if content.size > content.read:
+            shown.append(f"[the file has {content.size:,} bytes; what is after the first {content.read:,} can't be read]")
+        return "\n".join(shown)
+
+    def search_files(
+        self, pattern: str, path: str = ".", glob: str | None = None, context: int = 0, ignore_case: bool = False
+    ) -> str:
+        r"""Search text files for a regular expression, line by line; gives "path:line number: line".
+
+        Args:
+            pattern: A regular expression as in Python, such as "def \w+_file" or "TODO|FIXME".
+            path: The directory or the file to search, relative to the root.
+            glob: Search only files that match, such as "*.py" (the name) or "docs/**/*.md" (the path from there).
+            context: How many lines to show before and after each match.
+            ignore_case: Whether capitals and small letters are the same.
+        """
+        if len(pattern) > MAX_PATTERN_CHARS:
+            raise ToolError(f"the pattern has {len(pattern)} characters, at most {MAX_PATTERN_CHARS} are taken")
+        if not 0 <= context <= MAX_CONTEXT:
+            raise ToolError(f"context is {context}; it is 0 to {MAX_CONTEXT}")
+        return _Search(self, pattern, context=context, ignore_case=ignore_case).run(path, _glob(glob))
+
+    # --- what the tools are made of ------------------------------------------------------------------------
+
+    def _read(self, path: str) -> _Content:
+        with self._told(path), os.fdopen(self._root.open_file(self._checked(path)), "rb") as file:
+            return _Content(path, file.read(self._max_file_bytes), os.fstat(file.fileno()).st_size)
+
+    def _names(self, path: str) -> tuple[list[_Found], bool]:
+        """Return the entries of a directory by name, and whether there are more than were looked at."""
+        with self._told(path):
+            fd = self._root.open_directory(self._checked(path))
+            try:
+                with os.scandir(fd) as entries:
+                    seen = list(itertools.islice(entries, MAX_LOOKED_AT + 1))
+                    found = [self._found(path, entry) for entry in seen[:MAX_LOOKED_AT] if self._is_shown(entry.name)]
+            finally:
+                os.close(fd)
+        return sorted((item for item in found if item), key=lambda item: item.path), len(seen) > MAX_LOOKED_AT
+
+    def _found(self, folder: str, entry: os.DirEntry[str]) -> _Found | None:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:  # gone by now
+            return None
+        return _Found(_join(folder, entry.name), status.st_mode, status.st_size)
+
+    def _is_shown(self, name: str) -> bool:
+        return self._hidden or not name.startswith(".")
+
+    def _checked(self, path: str) -> str:
+        """Refuse hidden names; everything else about a path is the system's to decide."""
+        if not self._hidden and any(part.startswith(".") and part not in (".", "..") for part in path.split("/")):
+            raise ToolError(f"{_quoted(path)}: files and directories whose name begins with a dot are not shown here")
+        return path or "."
+
+    @contextlib.contextmanager
+    def _told(self, path: str) -> Iterator[None]:
+        """Turn what the system says about a path into what the model can do about it."""
+        try:
+            yield
+        except WrongKind as exc:
+            raise ToolError(f"{_quoted(path)} is {exc.found}; {_advice(exc.found)}") from exc
+        except OSError as exc:
+            raise ToolError(f"{_quoted(path)}: {self._reason(path, exc)}") from exc
+
+    def _reason(self, path: str, exc: OSError) -> str:
+        if exc.errno in (errno.EXDEV, errno.ELOOP):
+            return "leads out of the directory that these tools are for, or around in links. Paths are relative to it"
+        if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+            near = self._near(path)
+            return f"there is no such file. {f'Close: {near}' if near else 'See what there is with list_files'}"
+        if exc.errno in (errno.EINVAL, errno.ENAMETOOLONG):
+            return "no file can have this name"
+        if exc.errno in (errno.EACCES, errno.EPERM):
+            return "may not be read here"
+        return f"can't be read: {os.strerror(exc.errno) if exc.errno else 'unknown error'}"
+
+    def _near(self, path: str) -> str:
+        folder, _, name = path.rstrip("/").rpartition("/")
+        try:
+            names = {item.path.rpartition("/")[2]: item.path for item in self._names(folder or ".")[0]}
+        except ToolError:
+            return ""
+        return ", ".join(_quoted(names[near]) for near in difflib.get_close_matches(name, list(names)[:2000]))
+
+
+class _Content:
+    """What was read of a text file. Raises `ToolError` for a binary one."""
+
+    def __init__(self, path: str, head: bytes, size: int) -> None:
+        self.size = max(size, len(head))  # what /proc makes up on reading has size 0
+        self.read = len(head)
+        if b"\0" in head[:_BINARY_HEAD]:
+            raise ToolError(
+                f"{_quoted(path)} is not text: {self.size:,} bytes that begin with {head[:8].hex(' ')}. "
+                "Only text files are read"
+            )
+        self.text = head.decode("utf-8-sig", "replace")
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines as "\\n" ends them; what follows the last "\\n" is one too, unless it is empty."""
+        lines = self.text.split("\n")
+        return lines if lines[-1] else lines[:-1]
+
+
+class _Walk:
+    """Iterates over the entries of a directory, by path, and into its subdirectories where it is `deep`."""
+
+    def __init__(self, files: Files, path: str, *, deep: bool) -> None:
+        self._files = files
+        self._base = path
+        self._deep = deep
+        self._ends_at = time.monotonic() + SECONDS
+        self.looked_at = 0
+        self.notes: list[str] = []
+
+    def relative(self, found: _Found) -> str:
+        """Return the path of an entry from where the walk began."""
+        return found.path.removeprefix(_join(self._base, ""))
+
+    def __iter__(self) -> Iterator[_Found]:
+        entries, more = self._files._names(self._base)  # noqa: SLF001  # the other half of this module
+        if more:
+            self._note(f"only {MAX_LOOKED_AT:,} entries were looked at")
+        stack = [iter(entries)]
+        while stack:
+            found = next(stack[-1], None)
+            if found is None:
+                stack.pop()
+                continue
+            self.looked_at += 1
+            if self.looked_at > MAX_LOOKED_AT or time.monotonic() > self._ends_at:
+                self._note(f"stopped after {self.looked_at - 1:,} entries; choose a subdirectory")
+                return
+            yield found
+            if self._deep and stat.S_ISDIR(found.mode):
+                stack.append(iter(self._enter(found.path, len(stack))))
+
+    def _enter(self, path: str, depth: int) -> list[_Found]:
+        if depth > _WALK_DEPTH:
+            self._note(f"{_quoted(path)} lies too deep to go on")
+            return []
+        try:
+            entries, more = self._files._names(path)  # noqa: SLF001
+        except ToolError as exc:
+            self._note(str(exc))
+            return []
+        if more:
+            self._note(f"only {MAX_LOOKED_AT:,} entries of {_quoted(path)} were looked at")
+        return entries
+
+    def _note(self, text: str) -> None:
+        if len(self.notes) < 5:
+            self.notes.append(text)
+
+
+class _Search:
+    """One search: the files are read here, the expression runs in a process that can be ended."""
+
+    def __init__(self, files: Files, pattern: str, *, context: int, ignore_case: bool) -> None:
+        self._files = files
+        self._question = {"pattern": pattern, "ignore_case": ignore_case}
+        self._context = context
+        self._lines: list[str] = []
+        self._matches = 0
+        self._searched = 0
+        self._skipped = {"not text": 0, "too large": 0, "not readable": 0}
+        self._notes: list[str] = []
+
+    def run(self, path: str, wanted: Callable[[str], bool]) -> str:
+        """Return the lines found beneath a directory or in a file."""
+        where = path
+        with Isolated("matching", seconds=SECONDS) as process:
+            try:
+                self._ask(process, "")  # a wrong expression is told before anything is read
+                for where in self._paths(path, wanted):
+                    self._search(process, where)
+                    if self._matches == MAX_MATCHES or sum(map(len, self._lines)) > MAX_CHARS:
+                        self._notes.append("there may be more; narrow the pattern, the path or the glob")
+                        break
+            except Ended as exc:
+                self._notes.append(self._ended(exc, where))
+        return self._told()
+
+    def _paths(self, path: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+        walk = _Walk(self._files, path, deep=True)
+        try:
+            for found in walk:
+                if stat.S_ISREG(found.mode) and wanted(walk.relative(found)):
+                    yield found.path
+        except ToolError as exc:
+            if not isinstance(exc.__cause__, WrongKind) or exc.__cause__.found != "a file":
+                raise
+            self._files._read(path)  # noqa: SLF001  # that it is not text is an error for the one file asked for
+            yield path
+        self._notes.extend(walk.notes)
+
+    def _search(self, process: Isolated, path: str) -> None:
+        try:
+            content = self._files._read(path)  # noqa: SLF001
+        except ToolError as exc:
+            self._skipped["not readable" if exc.__cause__ else "not text"] += 1
+            return
+        if content.size > content.read:
+            self._skipped["too large"] += 1
+            return
+        self._searched += 1
+        found = self._ask(process, content.text)
+        self._matches += len(found)
+        self._show(path, content.lines, {index: (start, end) for index, start, end in found})
+
+    def _ask(self, process: Isolated, text: str) -> list[tuple[int, int, int]]:
+        answer = process.ask({**self._question, "text": text, "most": MAX_MATCHES - self._matches})
+        if "error" in answer:
+            raise ToolError(f"the pattern {self._question['pattern']!r} is no regular expression: {answer['error']}")
+        return [(index, start, end) for index, start, end in answer["found"]]
+
+    def _show(self, path: str, lines: list[str], matches: dict[int, tuple[int, int]]) -> None:
+        around = range(-self._context, self._context + 1)
+        shown = sorted({index + step for index in matches for step in around if 0 <= index + step < len(lines)})
+        before = None
+        for index in shown:
+            if self._context and self._lines and before != index - 1:
+                self._lines.append("--")
+            mark = ":" if index in matches else "-"
+            self._lines.append(f"{_shown(path)}{mark}{index + 1}{mark} {_cut(lines[index], *matches.get(index, ()))}")
+            before = index
+
+    def _ended(self, exc: Ended, path: str) -> str:
+        what = f"took more than {SECONDS:g} s" if exc.reason == "time" else "took too much memory"
+        text = (
+            f"the search {what} and was stopped in {_quoted(path)}. A pattern with repeats inside of repeats, such "
+            "as (a+)+, can take forever; write it without, or narrow the path or the glob"
+        )
+        if not self._lines:
+            raise ToolError(text) from exc
+        return text
+
+    def _told(self) -> str:
+        skipped = ", ".join(f"{count} {why}" for why, count in self._skipped.items() if count)
+        if not self._lines:
+            self._notes.insert(0, f"no match in {_count(self._searched, 'file')}")
+        if skipped:
+            self._notes.append(f"not searched: {skipped}")
+        return "\n".join(_within(self._lines, self._notes))
+
+
+# --- texts -------------------------------------------------------------------------------------------------
+
+
+def _entry_line(found: _Found) -> str:
+    if stat.S_ISDIR(found.mode):
+        return f"{_shown(found.path)}/"
+    if stat.S_ISREG(found.mode):
+        return f"{_shown(found.path)}  {found.size:,} bytes"
+    return f"{_shown(found.path)}  ({kind_of(found.mode).partition(' ')[2]})"
+
+
+def _within(lines: list[str], notes: list[str]) -> list[str]:
+    """Return the lines that there is room for, and the notes."""
+    room = MAX_CHARS
+    for index, line in enumerate(lines):
+        room -= len(line) + 1
+        if room < 0:
+            return [*lines[:index], f"[{len(lines) - index} more lines left out]", *(f"[{note}]" for note in notes)]
+    return [*lines, *(f"[{note}]" for note in notes)]
+
+
+def _cut(line: str, start: int = 0, end: int = 0) -> str:
+    """Return a line, or the part of a long one around `start` to `end`."""
+    line = line.removesuffix("\r")
+    if len(line) <= MAX_LINE_CHARS:
+        return line
+    left = max(min(start - MAX_LINE_CHARS // 4, end - MAX_LINE_CHARS, len(line) - MAX_LINE_CHARS), 0)
+    left = min(left, start)
+    middle = line[left : left + MAX_LINE_CHARS]
+    return f"{'…' if left else ''}{middle}… [cut: the line has {len(line):,} characters]"
+
+
+def _shown(name: str) -> str:
+    """Return a name as it is, or as JSON where it would break the line or not be seen."""
+    return name if name.isprintable() and not name.startswith('"') else json.dumps(name)
+
+
+def _quoted(path: str) -> str:
+    short = path if len(path) <= 200 else path[:200] + "…"
+    return f"'{short}'" if short.isprintable() and "'" not in short else json.dumps(short)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _join(folder: str, name: str) -> str:
+    parts = [part for part in folder.split("/") if part not in ("", ".")]
+    return "/".join([*(["/"] if folder.startswith("/") else []), *parts, name])
+
+
+def _advice(found: str) -> str:
+    match found:
+        case "a directory":
+            return "list it with list_files"
+        case "a file":
+            return "read it with read_file"
+        case _:
+            return "only files and directories are opened"
+
+
+def _glob(pattern: str | None) -> Callable[[str], bool]:
+    """Return whether a relative path matches: its name, or all of it where the pattern has a "/"."""
+    if pattern is None:
+        return lambda _: True
+    if len(pattern) > MAX_PATTERN_CHARS:
+        raise ToolError(f"the pattern has {len(pattern)} characters, at most {MAX_PATTERN_CHARS} are taken")
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    if "/" not in pattern:
+        return lambda path: fnmatchcase(path.rpartition("/")[2], pattern)
+    return lambda path: _match_parts(path.split("/"), parts)
+
+
+def _match_parts(names: list[str], parts: list[str]) -> bool:
+    """Match name by name; `**` stands for any number of them."""
+    reached = {0}  # how many of the parts the names so far can have used up
+    for name in [*names, None]:
+        for index in sorted(reached):
+            while index < len(parts) and parts[index] == "**":
+                index += 1
+                reached.add(index)
+        if name is None:
+            break
+        reached = {
+            index if parts[index] == "**" else index + 1
+            for index in reached
+            if index < len(parts) and (parts[index] == "**" or fnmatchcase(name, parts[index]))
+        }
+    return len(parts) in reached
