@@ -111,7 +111,7 @@ class Client:
         self.retry = _checked_type("retry", retry, RetryPolicy) or RetryPolicy()
         self.timeouts = _checked_type("timeouts", timeouts, Timeouts) or Timeouts()
         self.stats = Stats()
-        self._counting = threading.Lock()
+        self._counting = threading.RLock()  # the garbage collector may end a request in the middle of a count
         self._api_key = _checked_key(api_key)
         self._headers = _checked_headers(headers or {})
         self._gate = Gate(_checked_limit(max_concurrency), patience_s=self.timeouts.pool)
@@ -397,7 +397,7 @@ class Client:
         """Begin anew in a forked child: connections and requests under way belong to the parent."""
         self._wire.abandon()
         self._gate = Gate(self._gate.limit, patience_s=self.timeouts.pool)
-        self._counting = threading.Lock()
+        self._counting = threading.RLock()
         self.stats.in_flight = 0
 
     def _note_rate_limits(self, answer: Answer) -> None:

@@ -35,13 +35,14 @@ _NOTHING: tuple[Event, ...] = ()
 class _OpenItem:
     """An item of the stream, as far as it has come."""
 
-    __slots__ = ("arguments", "base", "done", "index", "key", "parts", "shown", "whole")
+    __slots__ = ("again", "arguments", "base", "done", "index", "key", "parts", "shown", "whole")
 
     def __init__(self, item: Item, key: str | None, index: object) -> None:
         self.base = item
         self.key = key
         self.index = index
         self.done = False
+        self.again = False  # whether it was finished once, and goes on
         self.shown = False  # whether its text was given out as deltas
         self.arguments: io.StringIO | None = None
         self.whole: str | None = None  # the arguments as their `done` event gave them
@@ -159,7 +160,11 @@ class ResponseFold:
     def _is_repeat(self, data: JSONObject, raw: bytes) -> bool:
         """Check the numbering: a repeat is dropped, a gap is noted, anything else out of order breaks the stream."""
         number = data.get("sequence_number")
-        if self._unnumbered or isinstance(number, bool) or not isinstance(number, int):
+        if isinstance(number, bool) or not isinstance(number, int):
+            if str(data["type"]).startswith("response."):
+                self._unnumbered, self._gap = True, False  # numbers that only some events carry say nothing (LiteLLM)
+            return False
+        if self._unnumbered:
             return False
         if self._numbers:
             last, _ = self._numbers[-1]
@@ -179,7 +184,7 @@ class ResponseFold:
 
     def _on_item_added(self, data: JSONObject) -> tuple[Event, ...]:
         item = _object(data.get("item"), "output_item.added")
-        if not self._came_before(item, done=False):
+        if not self._came_before(item, done=False) and not self._goes_on(item):
             self._items.append(_OpenItem(item, _text(item.get("id")), data.get("output_index")))
         return _NOTHING
 
@@ -188,6 +193,8 @@ class ResponseFold:
         if self._came_before(item, done=True):
             return _NOTHING
         opened = self._find_done(item, data)
+        if opened is not None and opened.again and not _continues(item, opened.base):
+            opened.done, opened = True, None  # another message, under the same id
         if opened is None:
             self._items.append(opened := _OpenItem(item, _text(item.get("id")), data.get("output_index")))
         unseen = () if opened.shown else deltas_of(item)
@@ -199,6 +206,16 @@ class ResponseFold:
     def _came_before(self, item: Item, *, done: bool) -> bool:
         """Tell whether this is a repeat, which without numbers only the item's own id can show."""
         return _text(item.get("id")) is not None and any(o.done is done and o.base == item for o in self._items)
+
+    def _goes_on(self, item: Item) -> bool:
+        """Open a finished message again that is announced again, with its id (transformers serve, after a call)."""
+        key = _text(item.get("id"))
+        for opened in self._items:
+            if opened.done and item.get("type") == opened.base.get("type") == "message" and key and opened.key == key:
+                opened.done, opened.again = False, True
+                opened.part("output_text", {}).add(items.message_text(opened.base))
+                return True
+        return False
 
     def _find_done(self, item: Item, data: JSONObject) -> _OpenItem | None:
         """Return the opened item that `item` completes. Its id may be missing, or another than when it was added."""
@@ -317,7 +334,7 @@ class ResponseFold:
         seen = [opened.build("completed" if status == "completed" else "incomplete") for opened in self._items]
         final = raw.get("output")
         if isinstance(final, list) and final and _holds_all(final, seen):
-            self.mismatch = bool(seen) and _texts(final) != _texts(seen)
+            self.mismatch = bool(seen) and Counter(_texts(final)) != Counter(_texts(seen))
         elif self._gap and status != "failed":
             raise StreamBroken("events are missing, and the final response doesn't carry the items")
         elif seen:
@@ -365,6 +382,10 @@ def deltas_of(item: Item) -> tuple[Event, ...]:
     return _NOTHING
 
 
+def _continues(item: Item, earlier: Item) -> bool:
+    return items.message_text(item).startswith(items.message_text(earlier))
+
+
 def _holds_all(final: list[JSON], seen: list[Item]) -> bool:
     """Tell whether a final output holds at least the items seen. By type, since ids may change on the way."""
     if not all(isinstance(item, dict) for item in final):
@@ -374,11 +395,12 @@ def _holds_all(final: list[JSON], seen: list[Item]) -> bool:
 
 
 def _texts(output: list[JSON] | list[Item]) -> list[object]:
-    return [
+    said = (
         (item.get("type"), item.get("arguments") or items.message_text(item))
         for item in cast("list[Item]", output)
         if item.get("type") in ("message", "function_call")
-    ]
+    )
+    return [(kind, text) for kind, text in said if text]  # an empty message says nothing, wherever it stands
 
 
 def _kind(data: JSONObject, name: str) -> str:

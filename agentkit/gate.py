@@ -23,7 +23,7 @@ class Gate:
         self._patience_s = patience_s
         self._inside = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a visit in the middle of another's step
 
     async def __aenter__(self) -> None:
         if self.limit is None:

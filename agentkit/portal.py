@@ -48,6 +48,8 @@ class _Portal:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        for generator in tuple(_open):  # from the outside in; all at once, each would find the next one running
+            await generator.aclose()
         await self.loop.shutdown_asyncgens()
         self.loop.stop()
 
@@ -56,6 +58,8 @@ _portal: _Portal | None = None
 _ended = False
 _lock = threading.Lock()
 _orphans: list[_Portal] = []
+_open: set[AsyncGenerator[object]] = set()
+"""What `iterate_blocking` is in the middle of."""
 
 
 def _open_portal() -> _Portal:
@@ -90,6 +94,7 @@ def _forget_portal() -> None:
         _orphans.append(_portal)  # its selector is shared with the parent: not even closing it is safe
         atexit.unregister(_end)
     _portal, _lock = None, threading.Lock()
+    _open.clear()
 
 
 os.register_at_fork(after_in_child=_forget_portal)
@@ -155,6 +160,7 @@ def run_blocking(start: Callable[[], Awaitable[T]]) -> T:
 def iterate_blocking(start: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
     """Yield what an async generator yields, driving it on the background loop, one step for each item."""
     generator = start()
+    _open.add(generator)
     try:
         while True:
             try:
@@ -163,6 +169,7 @@ def iterate_blocking(start: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
                 return
             yield item
     finally:
+        _open.discard(generator)
         _close_blocking(generator)
 
 

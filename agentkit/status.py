@@ -96,6 +96,8 @@ def error_class(status: int, code: str | None, kind: str | None = None) -> type[
         ):
             if code in codes:
                 return cls
+    if status == 200 and code is None:
+        return ServerError  # an error inside an answer that says no more: it was accepted, so it isn't the request
     if status == 429:
         return RateLimited
     if status in (401, 403):
@@ -122,17 +124,18 @@ def status_error(
     first = dict(reversed(headers))
     if status == 200 and said.code and re.fullmatch("[45][0-9][0-9]", said.code):
         status = int(said.code)  # a gateway that passes on what its provider answered
-    cls = error_class(status, said.code, said.kind)
-    code = f", code {said.code}" if said.code else ""
+    code = said.kind if said.code == str(status) else said.code  # a status said again says less than the type
+    cls = error_class(status, code, said.kind)
+    shown_code = f", code {code}" if code else ""
     asked = f" (model {model!r})" if cls is NotFound and model else ""
     request_id = first.get("x-request-id") or said.request_id
     trace = f" [request id {request_id}]" if request_id else ""
     kind = first.get("content-type", "")
     shown = f"{kind or 'unknown'} body: {said.message}" if "html" in kind else said.message
     error = cls(
-        escape(f"{place} answered {status}{code}{asked}: {shown}{trace}"),
+        escape(f"{place} answered {status}{shown_code}{asked}: {shown}{trace}"),
         status=status,
-        code=said.code,
+        code=code,
         param=said.param,
         request_id=request_id,
         retry_after_s=retry_after(headers, now),

@@ -187,7 +187,9 @@ def once(*acts: bytes | Callable[[Connection], object]) -> Script:
     return script
 
 
-def http(status: int, body: bytes = b"", *headers: str, kind: str = "application/json", length: int | None = None) -> bytes:
+def http(
+    status: int, body: bytes = b"", *headers: str, kind: str = "application/json", length: int | None = None
+) -> bytes:
     """Return an answer with a content length."""
     lines = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}", *headers]
     lines.append(f"Content-Length: {len(body) if length is None else length}")

@@ -225,18 +225,24 @@ def test_every_attempt_is_the_same_request():
 
 def test_waits_are_events_and_the_long_ones_warnings(caplog):
     replies = [refused(500), refused(500, None, "Retry-After-Ms: 1500", "Retry-After: 9"), streamed()]
-    with byte_server(serve(*replies)) as server, make(server, retry=instantly()) as client:
-        with caplog.at_level(logging.WARNING, "agentkit"):
-            events = list(client.stream_sync(BODY))
+    with (
+        byte_server(serve(*replies)) as server,
+        make(server, retry=instantly()) as client,
+        caplog.at_level(logging.WARNING, "agentkit"),
+    ):
+        events = list(client.stream_sync(BODY))
     assert [type(e) for e in events] == [RetryWaiting, RetryWaiting, TextDelta, ResponseFinished]
     assert [(e.attempt, e.wait_s) for e in events[:2]] == [(1, 0.5), (2, pytest.approx(1.65))]
     assert [record.args[0] for record in caplog.records] == [2]
 
 
 def test_giving_up_tells_every_attempt():
-    with byte_server(serve(refused(500))) as server, make(server, retry=instantly()) as client:
-        with pytest.raises(ServerError) as caught:
-            client.respond_sync(BODY)
+    with (
+        byte_server(serve(refused(500))) as server,
+        make(server, retry=instantly()) as client,
+        pytest.raises(ServerError) as caught,
+    ):
+        client.respond_sync(BODY)
     assert [(a.number, a.wait_s) for a in caught.value.attempts] == [(1, 0.5), (2, 1.0), (3, 2.0), (4, None)]
     assert caught.value.attempts[-1].error is caught.value
 
@@ -250,13 +256,18 @@ def test_a_broken_stream_is_discarded_and_begun_again():
 
 
 @pytest.mark.parametrize(
-    "tail", [b"", b"data: [DONE]\n\n", b"data: {nonsense\n\n", b'{"error": "oops"}\n'], ids=["end", "done", "bad", "stray"]
+    "tail",
+    [b"", b"data: [DONE]\n\n", b"data: {nonsense\n\n", b'{"error": "oops"}\n'],
+    ids=["end", "done", "bad", "stray"],
 )
 def test_a_stream_without_its_terminal_event_is_no_answer(tail):
     reply = once(STREAM_HEAD, chunk(OPENED + delta("Hel") + tail), LAST_CHUNK)
-    with byte_server(reply) as server, make(server, retry=RetryPolicy.none()) as client:
-        with pytest.raises((StreamBroken, ProtocolError)):
-            list(client.stream_sync(BODY))
+    with (
+        byte_server(reply) as server,
+        make(server, retry=RetryPolicy.none()) as client,
+        pytest.raises((StreamBroken, ProtocolError)),
+    ):
+        list(client.stream_sync(BODY))
 
 
 def test_an_error_event_is_retried_by_its_code():
@@ -264,9 +275,12 @@ def test_an_error_event_is_retried_by_its_code():
     with byte_server(serve(failed, streamed())) as server, make(server, retry=instantly()) as client:
         assert events_of(client) == ["RetryWaiting", "Hi", "ResponseFinished"]
     failed = STREAM_HEAD + chunk(event("error", code="invalid_prompt", message="oh")) + LAST_CHUNK
-    with byte_server(serve(failed)) as server, make(server, retry=instantly()) as client:
-        with pytest.raises(BadRequest, match="code invalid_prompt: oh"):
-            events_of(client)
+    with (
+        byte_server(serve(failed)) as server,
+        make(server, retry=instantly()) as client,
+        pytest.raises(BadRequest, match="code invalid_prompt: oh"),
+    ):
+        events_of(client)
 
 
 FAILED = {"status": "failed", "error": {"code": "server_error", "message": "oh"}, "output": []}
@@ -291,9 +305,12 @@ def test_a_failed_response_with_a_final_code_comes_back_at_once():
 
 
 def test_two_resamples_of_an_unreadable_call():
-    with byte_server(serve(refused(400, "adapter_mapping_failed"))) as server:
-        with make(server, retry=instantly()) as client, pytest.raises(BadRequest):
-            client.respond_sync(BODY)
+    with (
+        byte_server(serve(refused(400, "adapter_mapping_failed"))) as server,
+        make(server, retry=instantly()) as client,
+        pytest.raises(BadRequest),
+    ):
+        client.respond_sync(BODY)
     assert len(server.requests) == 3
 
 
@@ -332,13 +349,19 @@ def test_a_key_from_a_function_is_fetched_anew_when_refused():
 
 
 def test_a_refused_key_is_fetched_anew_only_once():
-    with byte_server(serve(refused(401))) as server, make(server, lambda: "k", retry=instantly()) as client:
-        with pytest.raises(AuthenticationError):
-            client.respond_sync(BODY)
+    with (
+        byte_server(serve(refused(401))) as server,
+        make(server, lambda: "k", retry=instantly()) as client,
+        pytest.raises(AuthenticationError),
+    ):
+        client.respond_sync(BODY)
     assert len(server.requests) == 2
-    with byte_server(serve(refused(401))) as server, make(server, "k", retry=instantly()) as client:
-        with pytest.raises(AuthenticationError):
-            client.respond_sync(BODY)
+    with (
+        byte_server(serve(refused(401))) as server,
+        make(server, "k", retry=instantly()) as client,
+        pytest.raises(AuthenticationError),
+    ):
+        client.respond_sync(BODY)
     assert len(server.requests) == 1
 
 
@@ -390,9 +413,11 @@ def test_the_key_does_not_print():
     ],
 )
 def test_where_requests_go(base_url, line):
-    with byte_server(serve(plain())) as server:
-        with Client(server.url.removesuffix("/v1") + base_url, trust_env=False) as client:
-            client.respond_sync(BODY)
+    with (
+        byte_server(serve(plain())) as server,
+        Client(server.url.removesuffix("/v1") + base_url, trust_env=False) as client,
+    ):
+        client.respond_sync(BODY)
     assert server.requests[0].line == f"POST {line} HTTP/1.1"
     assert server.requests[0].headers["host"] == server.url[len("http://") : -len("/v1")]
 
@@ -480,9 +505,12 @@ def test_models(listed):
 def test_models_of_a_server_without():
     with byte_server(serve(refused(404))) as server, make(server) as client, pytest.raises(NotFound, match="GET 127"):
         client.models_sync()
-    with byte_server(serve(http(200, b"5"))) as server, make(server, retry=RetryPolicy.none()) as client:
-        with pytest.raises(ProtocolError, match="expected a list of models"):
-            client.models_sync()
+    with (
+        byte_server(serve(http(200, b"5"))) as server,
+        make(server, retry=RetryPolicy.none()) as client,
+        pytest.raises(ProtocolError, match="expected a list of models"),
+    ):
+        client.models_sync()
 
 
 def test_a_missing_request_id_is_none():

@@ -91,3 +91,37 @@ def test_an_error_event_before_the_failed_response_does_not_hide_it() -> None:
     )
     assert response.status == "failed"
     assert response.error == error
+
+
+def test_numbers_that_only_some_events_carry_say_nothing() -> None:
+    """LiteLLM numbers some events, and the last item's `done` with 1."""
+    response = fold(
+        {"type": "response.created", "response": {"id": "resp_1"}},
+        {**done({"type": "reasoning", "id": "rs_1", "summary": []}), "sequence_number": 6},
+        {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 1, "delta": "Héllo"},
+        {**done(MESSAGE, 1), "sequence_number": 1},
+        completed(),
+    )
+    assert [item["type"] for item in response.output] == ["reasoning", "message"]
+
+
+def test_a_finished_message_that_is_announced_again_is_the_same_one() -> None:
+    """transformers serve closes a message at the first call, and sends it again after the last."""
+    decoder, folded = SSEDecoder(), ResponseFold()
+    again = [added({**MESSAGE, "content": []}, 2), {**done(MESSAGE, 2)}]
+    first = [added({**MESSAGE, "content": []}), done(MESSAGE), added(CALL, 1), done(CALL, 1)]
+    body = encode(*first, *again, completed(MESSAGE, CALL))
+    shown = [event for server_event in decoder.feed(body) for event in folded.feed(server_event)]
+    assert [getattr(event, "text", None) for event in shown] == ["Héllo"]
+    assert folded.response is not None
+    assert folded.response.output == [MESSAGE, CALL]
+    assert not folded.mismatch
+
+
+def test_an_empty_message_in_another_place_is_no_contradiction() -> None:
+    """transformers serve streams the call first, and its final response begins with an empty message."""
+    empty = {**MESSAGE, "content": [{"type": "output_text", "text": ""}]}
+    folded = ResponseFold()
+    for server_event in SSEDecoder().feed(encode(done(CALL), done(empty, 1), completed(empty, CALL))):
+        folded.feed(server_event)
+    assert not folded.mismatch

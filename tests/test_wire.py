@@ -25,7 +25,7 @@ from agentkit.errors import (
     UsageError,
 )
 from agentkit.retry import RetryPolicy
-from agentkit.wire import MAX_BODY_BYTES, Timeouts
+from agentkit.wire import MAX_BODY_BYTES, Timeouts, Wire
 from tests.byte_server import (
     LAST_CHUNK,
     OPENED,
@@ -95,7 +95,10 @@ WHOLE = {
     "identity": http(200, GOOD, "Content-Encoding: identity"),
     "until closed": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + GOOD,
     "1xx": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + plain(),
-    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(GOOD[:7]) + chunk(GOOD[7:]) + LAST_CHUNK,
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + chunk(GOOD[:7])
+    + chunk(GOOD[7:])
+    + LAST_CHUNK,
     "sse unasked": streamed(),
     "obs-text": plain("Hi", "X-Odd: caf\xe9", "Set-Cookie: a=b"),
 }
@@ -165,20 +168,47 @@ def test_the_message_of_an_error_that_is_framed_as_a_stream():
 
 def test_an_error_whose_body_stalls_is_still_that_error():
     script = once(http(503, b"half", length=100), lambda c: c.wait_until_closed())
-    with byte_server(script) as server, pytest.raises(ServerError, match="half"):
-        ask(server, timeouts=Timeouts(idle=0.05))
+    with byte_server(script) as server:
+        with pytest.raises(ServerError, match="half"):
+            ask(server, timeouts=Timeouts(idle=0.05))
+        assert server.seen_closed.wait(1)
 
 
 def test_a_gzip_bomb_is_stopped_unpacked():
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(MAX_BODY_BYTES // 2**20 + 1)) + packer.flush()
-    with byte_server(once(http(200, bomb, "Content-Encoding: gzip"))) as server:
-        with pytest.raises(ProtocolError, match="more than 67108864 bytes"):
-            ask(server)
-    with byte_server(once(http(500, bomb, "Content-Encoding: gzip"))) as server:
-        with pytest.raises(ServerError) as caught:
-            ask(server)
+    with (
+        byte_server(once(http(200, bomb, "Content-Encoding: gzip"))) as server,
+        pytest.raises(ProtocolError, match="more than 67108864 bytes"),
+    ):
+        ask(server)
+    with (
+        byte_server(once(http(500, bomb, "Content-Encoding: gzip"))) as server,
+        pytest.raises(ServerError) as caught,
+    ):
+        ask(server)
     assert len(caught.value.body) <= 2000
+
+
+def test_a_gzip_bomb_is_unpacked_in_small_pieces():
+    async def bomb():
+        yield gzip.compress(bytes(10_000_000))
+
+    async def main():
+        transport = httpx.MockTransport(
+            lambda _: httpx.Response(200, content=bomb(), headers={"Content-Encoding": "gzip"})
+        )
+        timeouts = Timeouts()
+        wire = Wire(httpx.URL("http://x"), transport=transport, verify=True, trust_env=False, timeouts=timeouts)
+        answer = await wire.send("POST", httpx.URL("http://x"), [], b"")
+        sizes = []
+        while piece := await answer.next_chunk():
+            sizes.append(len(piece))
+        await answer.aclose()
+        return sizes
+
+    sizes = asyncio.run(main())
+    assert (sum(sizes), max(sizes)) == (10_000_000, 65536)
 
 
 def test_gzip_of_a_stream_is_unpacked_as_it_comes():
@@ -207,7 +237,10 @@ def test_gzip_of_a_stream_is_unpacked_as_it_comes():
 def test_redirects_are_not_followed(status):
     with byte_server(serve(plain())) as elsewhere:
         there = http(status, b"", f"Location: {elsewhere.url}/responses?token=x")
-        with byte_server(serve(there)) as server, pytest.raises(ProtocolError, match="pointing to 127.0.0.1") as caught:
+        with (
+            byte_server(serve(there)) as server,
+            pytest.raises(ProtocolError, match=r"pointing to 127\.0\.0\.1") as caught,
+        ):
             ask(server)
         assert elsewhere.connections == 0
     assert "token" not in str(caught.value)
@@ -219,10 +252,12 @@ def test_a_redirect_to_nonsense():
 
 
 def test_cookies_are_not_kept():
-    with byte_server(serve(plain("Hi", "Set-Cookie: session=1"))) as server:
-        with Client(server.url, trust_env=False) as client:
-            client.respond_sync(BODY)
-            client.respond_sync(BODY)
+    with (
+        byte_server(serve(plain("Hi", "Set-Cookie: session=1"))) as server,
+        Client(server.url, trust_env=False) as client,
+    ):
+        client.respond_sync(BODY)
+        client.respond_sync(BODY)
     assert "cookie" not in server.requests[1].headers
 
 
@@ -260,10 +295,12 @@ def test_a_stream_that_stays_open_is_not_waited_for():
 
 
 def test_a_stale_connection_costs_no_attempt():
-    with byte_server(once(plain("one")), serve(plain("two"))) as server:
-        with Client(server.url, trust_env=False, retry=instantly(attempts=2)) as client:
-            assert client.respond_sync(BODY).output_text == "one"
-            assert client.respond_sync(BODY).output_text == "two"
+    with (
+        byte_server(once(plain("one")), serve(plain("two"))) as server,
+        Client(server.url, trust_env=False, retry=instantly(attempts=2)) as client,
+    ):
+        assert client.respond_sync(BODY).output_text == "one"
+        assert client.respond_sync(BODY).output_text == "two"
 
 
 def test_a_500_and_a_reset_of_the_kept_connection():
@@ -359,19 +396,21 @@ def test_a_drip_does_not_hold_off_the_total_deadline():
 
 
 def test_a_slow_reader_is_no_silent_server():
-    """Between two events the reader takes longer than every deadline; the bytes are there all along."""
+    """Between two events the reader takes longer than every deadline, and the server waits for it."""
+    back = threading.Event()
 
     async def main(server):
-        timeouts = Timeouts(idle=0.05, event=0.05)
+        timeouts = Timeouts(idle=0.2, event=0.2)
         async with Client(server.url, retry=RetryPolicy.none(), timeouts=timeouts, trust_env=False) as client:
             seen = []
             async for event in client.stream(BODY):
                 seen.append(type(event).__name__)
-                await asyncio.sleep(0.1)  # the reader's own time is what this is about
+                await asyncio.sleep(0.25)  # the reader's own time is what this is about
+                back.set()
             return seen
 
     rest = (chunk(delta("i")), chunk(completed()), LAST_CHUNK)
-    with byte_server(once(STREAM_HEAD, chunk(OPENED), chunk(delta("H")), *rest)) as server:
+    with byte_server(once(STREAM_HEAD, chunk(OPENED), chunk(delta("H")), lambda _: back.wait(5), *rest)) as server:
         assert asyncio.run(main(server)) == ["TextDelta", "TextDelta", "ResponseFinished"]
 
 
@@ -472,9 +511,11 @@ def test_no_proxy(monkeypatch):
 def test_a_dead_proxy_is_named(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://user:pw-secret@127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with Client("http://api.example/v1", retry=RetryPolicy.none()) as client:
-        with pytest.raises(TransportError, match=r"api\.example through the proxy 127\.0\.0\.1") as caught:
-            client.respond_sync(BODY)
+    with (
+        Client("http://api.example/v1", retry=RetryPolicy.none()) as client,
+        pytest.raises(TransportError, match=r"api\.example through the proxy 127\.0\.0\.1") as caught,
+    ):
+        client.respond_sync(BODY)
     assert "pw-secret" not in str(caught.value)
 
 
@@ -482,9 +523,11 @@ def test_a_proxy_that_refuses(monkeypatch):
     monkeypatch.delenv("NO_PROXY", raising=False)
     with byte_server(once(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.removesuffix("/v1"))
-        with Client("https://api.example/v1", KEY, retry=instantly()) as client:
-            with pytest.raises(TransportError, match="the proxy refused: 407") as caught:
-                client.respond_sync(BODY)
+        with (
+            Client("https://api.example/v1", KEY, retry=instantly()) as client,
+            pytest.raises(TransportError, match="the proxy refused: 407") as caught,
+        ):
+            client.respond_sync(BODY)
     assert len(caught.value.attempts) == 1
     assert KEY.encode() not in proxy.requests[0].head if proxy.requests else True
 
@@ -494,9 +537,11 @@ def test_a_proxy_that_cannot_be_used(monkeypatch, address):
     monkeypatch.setenv("ALL_PROXY", address)
     for name in ("NO_PROXY", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
-    with Client("http://api.example/v1", retry=RetryPolicy.none()) as client:
-        with pytest.raises(UsageError, match="names a proxy") as caught:
-            client.respond_sync(BODY)
+    with (
+        Client("http://api.example/v1", retry=RetryPolicy.none()) as client,
+        pytest.raises(UsageError, match="names a proxy") as caught,
+    ):
+        client.respond_sync(BODY)
     assert "pw-secret" not in f"{caught.value} {caught.value.__cause__}"
 
 
@@ -565,9 +610,11 @@ def test_a_verify_that_means_nothing(verify):
 
 def test_a_file_that_holds_no_certificate(tmp_path):
     (tmp_path / "ca.pem").write_text("no certificate")
-    with Client("https://api.example/v1", verify=str(tmp_path / "ca.pem"), trust_env=False) as client:
-        with pytest.raises(UsageError, match="PEM"):
-            client.respond_sync(BODY)
+    with (
+        Client("https://api.example/v1", verify=str(tmp_path / "ca.pem"), trust_env=False) as client,
+        pytest.raises(UsageError, match="PEM"),
+    ):
+        client.respond_sync(BODY)
 
 
 # Secrets and limits
@@ -620,7 +667,9 @@ def test_empty_chunks_of_a_transport_end_nothing():
 
 
 def test_the_hint_of_a_rate_limit_reaches_the_error():
-    with byte_server(serve(refused(429, None, "Retry-After: 3600", "X-Request-Id: r7"))) as server:
-        with pytest.raises(RateLimited) as caught:
-            ask(server, retry=instantly())
+    with (
+        byte_server(serve(refused(429, None, "Retry-After: 3600", "X-Request-Id: r7"))) as server,
+        pytest.raises(RateLimited) as caught,
+    ):
+        ask(server, retry=instantly())
     assert (caught.value.retry_after_s, caught.value.request_id, len(caught.value.attempts)) == (3600.0, "r7", 1)

@@ -6,6 +6,7 @@ and copying stay as they are everywhere.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len
 
 from agentkit.canonical import to_json
-from agentkit.cli.loading import place_of
+from agentkit.cli.loading import place_of, short_traceback
 from agentkit.cli.terminal import fit, harmless, harmless_json, one_line
 from agentkit.entries import OutputsEntry, ResponseEntry
-from agentkit.errors import ToolError
+from agentkit.errors import AgentkitError, ToolError, UsageError
 from agentkit.events import (
     AttemptDiscarded,
     OutputRejected,
@@ -31,10 +32,10 @@ from agentkit.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from agentkit import Result
-    from agentkit.cli.terminal import Glyphs, Outputs
+    from agentkit.cli.terminal import Glyphs, Outputs, Stream
     from agentkit.events import Event
     from agentkit.response import Usage
     from agentkit.transcript import Transcript
@@ -139,9 +140,19 @@ class RunDisplay:
         else:
             self._warn("interrupted.")
 
-    def log_handler(self) -> logging.Handler:
-        """Return a handler that shows agentkit's own warnings among the notes."""
-        return _NoteHandler(self._warn)
+    @contextlib.contextmanager
+    def logged(self) -> Iterator[None]:
+        """Show agentkit's warnings as notes, unless the file has set up logging of its own."""
+        logger = logging.getLogger("agentkit")
+        if logger.hasHandlers():
+            yield
+            return
+        handler = _NoteHandler(self._warn)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
 
     def _begin_call(self, call_id: str, name: str, arguments: str) -> None:
         self._arguments[call_id] = arguments
@@ -197,16 +208,8 @@ class RunDisplay:
         self._note(f"! {text}", WARNING)
 
     def _note_parts(self, parts: list[str]) -> None:
-        """Write parts with dots between them, on as many lines as a narrow window needs."""
-        glyphs = self._notes.glyphs
-        line = f"{glyphs.dash} {parts[0]}"
-        for part in parts[1:]:
-            longer = f"{line} {glyphs.dot} {part}"
-            if cell_len(longer) > self._notes.columns:
-                self._note(line)
-                longer = f"  {part}"
-            line = longer
-        self._note(line)
+        for line in dotted(f"{self._notes.glyphs.dash} ", parts, self._notes):
+            self._note(line)
 
 
 class _NoteHandler(logging.Handler):
@@ -217,6 +220,18 @@ class _NoteHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.module != "retry":  # shown as it happens, from RetryWaiting
             self._warn(one_line(record.getMessage()))
+
+
+def dotted(head: str, parts: Sequence[str], notes: Stream) -> list[str]:
+    """Return parts with dots between them, on as many lines as a narrow window needs."""
+    lines = [f"{head}{parts[0]}"]
+    for part in parts[1:]:
+        longer = f"{lines[-1]} {notes.glyphs.dot} {part}"
+        if cell_len(longer) <= notes.columns:
+            lines[-1] = longer
+        else:
+            lines.append(f"{' ' * cell_len(head)}{part}")
+    return lines
 
 
 def call_head(name: str, arguments: str, columns: int, glyphs: Glyphs) -> str:
@@ -267,6 +282,15 @@ def duration(seconds: float) -> str:
 def json_text(value: object, *, is_unicode: bool) -> str:
     """Return an answer of any type as indented JSON."""
     return harmless_json(json.dumps(to_json(value), ensure_ascii=not is_unicode, indent=2))
+
+
+def explained(exc: BaseException) -> str:
+    """Return an error as its message; one that isn't ours with the lines of the user's code that it came from."""
+    if isinstance(exc, UsageError):
+        return str(exc)
+    if isinstance(exc, AgentkitError):
+        return f"{exc} ({type(exc).__name__})"
+    return f"the run ended with an exception.\n{short_traceback(exc)}"
 
 
 def _described(error: BaseException) -> str:

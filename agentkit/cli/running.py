@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import logging
 import os
 import shlex
 import signal
 import sys
-import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
 
-from agentkit.cli.display import RunDisplay
-from agentkit.cli.loading import load_agent, short_traceback
+from agentkit.cli.display import RunDisplay, explained
+from agentkit.cli.interrupts import SIGNALLED, Interrupts
+from agentkit.cli.prepared import prepare
 from agentkit.cli.report import encode_report, error_object, result_object
 from agentkit.cli.saving import check_writable, read_transcript, write_transcript
 from agentkit.cli.terminal import harmless, open_outputs
-from agentkit.client import Client
-from agentkit.errors import AgentkitError, UsageError
+from agentkit.errors import UsageError
 from agentkit.portal import run_blocking
 from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-    from typing import Self
 
     from agentkit import Result, SyncRun
-    from agentkit.agent import Agent
-    from agentkit.cli.loading import Loaded
     from agentkit.cli.terminal import Outputs
     from agentkit.json import JSONObject
-    from agentkit.limits import Limits
 
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
-SIGNALLED: Final = 128
-"""Added to the number of the signal that ended the run: 130 for Ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +49,7 @@ class RunOptions:
 
 def run_agent(options: RunOptions) -> int:
     """Run once, and return the exit code."""
-    with open_outputs(os.environ) as outputs, _Interrupts() as interrupts:
+    with open_outputs(os.environ) as outputs, Interrupts() as interrupts:
         conversation = Conversation(options, outputs)
         try:
             conversation.prepare()
@@ -68,36 +57,6 @@ def run_agent(options: RunOptions) -> int:
         except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001  (reported, as all are)
             return conversation.fail(exc, interrupts.signal)
         return conversation.finish(result)
-
-
-class _Interrupts:
-    """Lets Ctrl-C, `kill` and a closed window end a run in order: the first is raised, those behind it wait.
-
-    The clean-up that the first one sets off takes seconds at most, and a conversation is lost without it.
-    """
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        """The signal that came."""
-        self._replaced: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)  # Windows has fewer
-                # what somebody else has set stays: nohup ignores SIGHUP, and means it
-                if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                    self._replaced[number] = signal.signal(number, self._receive)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._replaced.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, _: object) -> None:
-        if self.signal is None:
-            self.signal = number
-            raise KeyboardInterrupt
 
 
 class Conversation:
@@ -118,21 +77,23 @@ class Conversation:
         if options.continued is not None:
             self._before = read_transcript(options.continued)
         self._prompt = _read_prompt(options.prompt, self._before)
-        self._loaded = load_agent(options.target)
-        self._agent = _adjusted(self._loaded, options)
-        self._client = self._find_client()
+        self._prepared = prepare(
+            options.target, model=options.model, base_url=options.base_url, max_turns=options.max_turns
+        )
 
     def run(self) -> Result[object]:
         """Run to the end, showing what happens."""
-        deps = run_blocking(self._loaded.deps)
+        prepared = self._prepared
+        deps = run_blocking(prepared.loaded.deps)
         if not self._options.as_json:
             self._display = RunDisplay(
-                self._outputs, as_text=self._agent.output_type is str, reasoning=self._options.reasoning
+                self._outputs, as_text=prepared.agent.output_type is str, reasoning=self._options.reasoning
             )
-        self._run = self._agent.stream_sync(
-            self._prompt, transcript=self._before, deps=deps, client=self._client, limits=self._limits()
+        self._run = prepared.agent.stream_sync(
+            self._prompt, transcript=self._before, deps=deps, client=prepared.client, limits=prepared.limits
         )
-        with self._logged(), self._run as run:
+        logged = contextlib.nullcontext() if self._display is None else self._display.logged()
+        with logged, self._run as run:
             for event in run:
                 if self._display is not None:
                     self._display.show(event)
@@ -156,37 +117,11 @@ class Conversation:
         elif interrupted:
             self._show_interrupt()
         else:
-            self._outputs.show_error(_explained(exc))
+            self._outputs.show_error(explained(exc))
         self._keep(advise=True)
         if interrupted:
             return SIGNALLED + (number or signal.SIGINT)
         return USAGE if isinstance(exc, UsageError) else FAILED
-
-    def _find_client(self) -> Client | None:
-        url = self._options.base_url
-        if url is not None:
-            # the key of another provider must not go to an address typed by hand
-            return Client(url, os.environ.get("AGENTKIT_API_KEY"))
-        client = self._agent.client or self._loaded.client()
-        return Client.from_env() if client is not None and _is_live() and _is_scripted(client) else client
-
-    def _limits(self) -> Limits | None:
-        turns = self._options.max_turns
-        return None if turns is None else dataclasses.replace(self._agent.limits, turns=turns)
-
-    @contextlib.contextmanager
-    def _logged(self) -> Iterator[None]:
-        """Show agentkit's warnings as notes, unless the file has set up logging of its own."""
-        logger = logging.getLogger("agentkit")
-        if self._display is None or logger.hasHandlers():
-            yield
-            return
-        handler = self._display.log_handler()
-        logger.addHandler(handler)
-        try:
-            yield
-        finally:
-            logger.removeHandler(handler)
 
     def _show_interrupt(self) -> None:
         if self._display is None or self._run is None:
@@ -231,19 +166,6 @@ class Conversation:
         answer.write(encode_report(report, is_unicode=answer.is_unicode))
 
 
-def _adjusted(loaded: Loaded, options: RunOptions) -> Agent[object]:
-    model = options.model or (os.environ.get("AGENTKIT_MODEL") if _is_live() else None)
-    return loaded.agent.replace(model=model) if model else loaded.agent
-
-
-def _is_live() -> bool:
-    return os.environ.get("AGENTKIT_LIVE") == "1"
-
-
-def _is_scripted(client: Client) -> bool:
-    return urlsplit(client.base_url).hostname == "scripted.test"  # where ScriptedModel.client() points
-
-
 def _read_prompt(given: str | None, transcript: Transcript) -> str | None:
     """Return the prompt: as given, of stdin, or None to go on from a transcript."""
     if given is None and transcript.entries:
@@ -264,12 +186,3 @@ def _read_prompt(given: str | None, transcript: Transcript) -> str | None:
             f"the conversation ends in calls that haven't run yet ({names}). Continue it without a prompt first."
         )
     return given
-
-
-def _explained(exc: BaseException) -> str:
-    """Return an error as its message; one that isn't ours with the lines of the user's code that it came from."""
-    if isinstance(exc, UsageError):
-        return str(exc)
-    if isinstance(exc, AgentkitError):
-        return f"{exc} ({type(exc).__name__})"
-    return f"the run ended with an exception.\n{short_traceback(exc)}"

@@ -12,29 +12,29 @@ from agentkit.saved import FORMAT
 from agentkit.transcript import Transcript
 
 
-def read_transcript(path: Path) -> Transcript:
-    """Return the conversation that `--save` wrote."""
+def read_transcript(path: Path, *, asked: str = "--continue") -> Transcript:
+    """Return the conversation that `--save` wrote; errors begin with what asked for it."""
     try:
         return Transcript.from_json(path.read_bytes())
     except FileNotFoundError:
-        raise UsageError(f"--continue {path}: there is no such file. Leave it out for a new conversation.") from None
+        raise UsageError(f"{asked} {path}: there is no such file. Give one that --save wrote.") from None
     except OSError as exc:
-        raise UsageError(f"--continue {path}: {exc.strerror or exc}. Give a file that --save wrote.") from exc
+        raise UsageError(f"{asked} {path}: {exc.strerror or exc}. Give a file that --save wrote.") from exc
     except TranscriptError as exc:
-        raise TranscriptError(f"--continue {path}: {exc}") from exc
+        raise TranscriptError(f"{asked} {path}: {exc}") from exc
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, *, asked: str = "--save") -> None:
     """Refuse a place that can't be written to, before a run is paid for that couldn't be kept."""
     target = path.resolve()
     if (target.exists() and not target.is_file()) or path.is_relative_to("/dev"):
-        raise UsageError(f"--save {path}: that is no file. Give the name of a file.")
+        raise UsageError(f"{asked} {path}: that is no file. Give the name of a file.")
     if target.is_file() and not _may_be_replaced(target):
-        raise UsageError(f"--save {path}: the file is there, and holds something else. Give another name.")
+        raise UsageError(f"{asked} {path}: the file is there, and holds something else. Give another name.")
     if not target.parent.is_dir():
-        raise UsageError(f"--save {path}: there is no folder {str(path.parent)!r}. Make it first.")
+        raise UsageError(f"{asked} {path}: there is no folder {str(path.parent)!r}. Make it first.")
     if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"--save {path}: the folder can't be written to. Give another place.")
+        raise UsageError(f"{asked} {path}: the folder can't be written to. Give another place.")
 
 
 def _may_be_replaced(target: Path) -> bool:

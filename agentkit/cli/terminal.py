@@ -91,29 +91,31 @@ class Glyphs:
 
     call: str = "▸"
     arrow: str = "→"
+    ok: str = "✓"
     failed: str = "✗"
     dot: str = "·"
     dash: str = "—"
     cut: str = "…"
 
 
-ASCII: Final = Glyphs(call=">", arrow="->", failed="!!", dot="|", dash="--", cut="...")
+ASCII: Final = Glyphs(call=">", arrow="->", ok="ok", failed="!!", dot="|", dash="--", cut="...")
 
 
 class Stream:
     """An output: knows whether it stands at the start of a line, and goes quiet once its reader has left."""
 
     def __init__(self, file: TextIO, environ: Mapping[str, str]) -> None:
-        self._file = file
+        self.file = file
+        """Where it goes. What is written here past `write` must leave the cursor at the start of a line."""
         self._lock = threading.Lock()  # tools print from their threads
-        self._colored = wants_color(file, environ)
+        self.is_colored = wants_color(file, environ)
         self.is_terminal = _is_terminal(file)
         self.at_start = True
         self.writes = 0
         """Grows with each write, so that who left a line open can see whether it still ends as it did."""
         self.error: OSError | None = None
         """Why something could not be written."""
-        self.glyphs = Glyphs() if _can_encode(file, "▸→✗·—…") else ASCII
+        self.glyphs = Glyphs() if _can_encode(file, "▸→✓✗·—…") else ASCII
         self.is_unicode = (file.encoding or "").lower().replace("-", "") == "utf8"
 
     @property
@@ -123,7 +125,7 @@ class Stream:
             return WIDEST
         try:
             # the last column stays free: some terminals break the line when it is filled
-            columns = os.get_terminal_size(self._file.fileno()).columns or 80
+            columns = os.get_terminal_size(self.file.fileno()).columns or 80
         except (OSError, ValueError):
             columns = 80
         return min(max(columns - 1, NARROWEST), WIDEST)
@@ -135,7 +137,7 @@ class Stream:
         with self._lock:
             self.writes += 1
             self.at_start = text.endswith("\n")
-            self._put(_styled(text, style) if style and self._colored else text)
+            self._put(_styled(text, style) if style and self.is_colored else text)
 
     def line(self, text: str, style: str = "") -> None:
         """Write text as a line of its own."""
@@ -158,8 +160,8 @@ class Stream:
 
     def _put(self, text: str) -> None:
         try:
-            self._file.write(text)
-            self._file.flush()
+            self.file.write(text)
+            self.file.flush()
         except BrokenPipeError:  # `| head -1` has read enough
             self._discard()
         except OSError as exc:  # a full disk, or a window that was closed
@@ -170,7 +172,7 @@ class Stream:
         """Send what follows, and what the file still holds for the interpreter's exit, nowhere."""
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._file.fileno())
+            os.dup2(nowhere, self.file.fileno())
             os.close(nowhere)
 
 

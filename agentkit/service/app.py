@@ -138,7 +138,7 @@ class Service:
             exchange.faults = tuple(fault.name for fault in drawn)
         match answer:
             case Failure():
-                return _failure_answer(answer)
+                return failure_answer(answer)
             case Disconnect():
                 raise ConnectionCut
             case Answer():
@@ -250,7 +250,7 @@ class Service:
             yield encode_done(wire)
 
     def _refusal(self, refused: InvalidRequest) -> HTTPAnswer:
-        return _failure_answer(Failure(refused.status, {"error": refused.error}))
+        return failure_answer(Failure(refused.status, {"error": refused.error}))
 
 
 def _route(path: str) -> tuple[tuple[str, ...] | None, str | None]:
@@ -318,7 +318,8 @@ def _json_answer(status: int, value: JSONObject) -> HTTPAnswer:
     return HTTPAnswer(status, (_JSON,), json.encode(value))
 
 
-def _failure_answer(failure: Failure) -> HTTPAnswer:
+def failure_answer(failure: Failure) -> HTTPAnswer:
+    """Return a failure as it is sent: with a `request_id` in SambaNova's envelope."""
     if isinstance(failure.body, str):
         return HTTPAnswer(
             failure.status, (("content-type", "text/plain; charset=utf-8"), *failure.headers), failure.body.encode()

@@ -17,7 +17,7 @@ from starlette.routing import Mount
 
 from agentkit import json
 from agentkit.errors import UsageError
-from agentkit.service.app import MAX_BODY_BYTES, ConnectionCut, HTTPAnswer, Service
+from agentkit.service.app import MAX_BODY_BYTES, ConnectionCut, HTTPAnswer, Service, failure_answer
 from agentkit.service.exchanges import Exchanges, printable
 from agentkit.service.loading import LoadedScript
 from agentkit.service.misbehaviour import Misbehaviour
@@ -56,7 +56,7 @@ def make_app(
     faults: Sequence[str] | None = None,
     api_key: str | None = None,
     requests_per_minute: int | None = None,
-    keep_requests: int = 1000,
+    exchanges: Exchanges | None = None,
     log: LogFormat | None = None,
     write: Callable[[str], object] = sys.stderr.write,
 ) -> Starlette:
@@ -64,7 +64,7 @@ def make_app(
 
     `models`, `done` (a trailing `[DONE]`), `fault_rate` (0 to 1), `fault_seed` and `faults` (names or kinds) are
     those of a script file where they are None. `requests_per_minute` is a limit to keep; None: none, and the
-    rate-limit headers name a large one. `log` gives `write` one line per request.
+    rate-limit headers name a large one. `exchanges` keeps what was asked. `log` gives `write` a line per request.
     """
     endpoint = _Endpoint(
         script if isinstance(script, LoadedScript) else LoadedScript(lambda: script),
@@ -76,7 +76,7 @@ def make_app(
         faults=faults,
         api_key=api_key,
         limits=_Limits(requests_per_minute),
-        exchanges=Exchanges(keep_requests),
+        exchanges=exchanges or Exchanges(),
         log=log,
         write=write,
     )
@@ -182,8 +182,13 @@ class _Endpoint:
             return
         exchange = self._exchanges.open(time=time.time(), method=scope["method"], path=path, headers=headers)
         started = time.perf_counter()
+        connection = _Connection(scope, receive, send, exchange)
         try:
-            await self._exchange(_Connection(scope, receive, send, exchange), headers, path)
+            await self._exchange(connection, headers, path)
+        except asyncio.CancelledError:
+            # the server stops; nothing but the connection waits for this task
+            exchange.outcome = "stopped"
+            connection.close()
         finally:
             exchange.duration_s = time.perf_counter() - started
             self._tell(exchange)
@@ -216,31 +221,23 @@ class _Endpoint:
     async def _answer(self, connection: _Connection, method: str, path: str, headers: Headers, body: bytes) -> None:
         exchange = connection.exchange
         try:
-            if method == "OPTIONS":
-                await connection.send_answer(HTTPAnswer(204, (("allow", await self._allowed(path)),), b""))
-                return
             asked = "GET" if method == "HEAD" else method
-            await connection.send_answer(await self._service.handle(asked, path, headers, body, exchange=exchange))
+            answer = await self._service.handle(asked, path, headers, body, exchange=exchange)
+            await connection.send_answer(_options(answer) if method == "OPTIONS" else answer)
         except ConnectionCut:
             exchange.outcome = "cut"
-            await connection.close()
+            connection.close()
         except Exception as exc:  # noqa: BLE001 - a script may raise anything, and the server goes on
             self._write(f"{printable(f'the script failed on request {exchange.number}')}:\n{traceback.format_exc()}")
             exchange.reply = (f"{type(exc).__name__}",)
             if exchange.status is not None:
                 exchange.outcome = "cut"
-                await connection.close()
+                connection.close()
                 return
             message = f"The script raised {type(exc).__name__}: {exc}"
             given = {"x-should-retry": "false"}
             told = failure(500, code="script_error", message=message, type="server_error", headers=given)
             await connection.refuse(told)
-
-    async def _allowed(self, path: str) -> str:
-        # a method that no path knows gets the list of those that this one knows
-        answer = await self._service.handle("?", path, {}, b"")
-        known = dict(answer.headers).get("allow", "")
-        return ", ".join([known, "HEAD", "OPTIONS"] if known == "GET" else [known or "POST, GET", "OPTIONS"])
 
     async def _show(self, method: str, headers: Headers, send: Send) -> None:
         refused = _key_refusal(headers, self._api_key)
@@ -297,12 +294,12 @@ class _Connection:
         message = f"Request body too large: at most {MAX_BODY_BYTES} bytes are accepted."
         refused = failure(413, code="request_too_large", message=message, headers={"connection": "close"})
         self._note(refused)
-        answer = HTTPAnswer.of(refused)
+        answer = failure_answer(refused)
         await self._start(answer, size=len(answer.body) if isinstance(answer.body, bytes) else None)
         await self._send({"type": "http.response.body", "body": answer.body, "more_body": True})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_S):
-                while (message := await self._receive())["type"] == "http.request" and message.get("more_body"):
+                while (received := await self._receive())["type"] == "http.request" and received.get("more_body"):
                     pass
         await self._send({"type": "http.response.body", "body": b""})
         self.exchange.outcome = "answered"
@@ -310,7 +307,7 @@ class _Connection:
     async def refuse(self, refused: Failure) -> None:
         """Answer with an error."""
         self._note(refused)
-        await self.send_answer(HTTPAnswer.of(refused))
+        await self.send_answer(failure_answer(refused))
 
     async def send_answer(self, answer: HTTPAnswer) -> None:
         """Send an answer, each chunk when it is made."""
@@ -321,9 +318,12 @@ class _Connection:
             await self._send({"type": "http.response.body", "body": answer.body})
         else:
             await self._start(answer, size=None)
-            async with contextlib.aclosing(_generator(answer.body)) as chunks:
-                async for chunk in chunks:
+            try:
+                async for chunk in answer.body:
                     await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            finally:
+                if isinstance(answer.body, AsyncGenerator):
+                    await answer.body.aclose()
             await self._send({"type": "http.response.body", "body": b""})
         self.exchange.outcome = "answered"
 
@@ -333,18 +333,16 @@ class _Connection:
         leaving = asyncio.ensure_future(self._left())
         try:
             await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
+            if answer.done():
+                await answer
+            else:
                 self.exchange.outcome = "client left"
-        except asyncio.CancelledError:
-            # the server stops, and this task is its own: nothing waits for it but the connection
-            self.exchange.outcome = "stopped"
-            await self.close()
         finally:
             for task in (answer, leaving):
                 task.cancel()
             await asyncio.gather(answer, leaving, return_exceptions=True)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connection without ending the answer."""
         close = self._scope.get("extensions", {}).get(CLOSE_EXTENSION)
         if close is None:
@@ -367,10 +365,13 @@ class _Connection:
         self.exchange.reply = (str(error.get("code") if isinstance(error, dict) else error),)
 
 
-async def _generator(chunks: object) -> AsyncGenerator[bytes]:
-    async with contextlib.aclosing(chunks):  # type: ignore[type-var]
-        async for chunk in chunks:  # type: ignore[attr-defined]
-            yield chunk
+def _options(answer: HTTPAnswer) -> HTTPAnswer:
+    """Turn the refusal of a method, which names those that are allowed, into the answer to OPTIONS."""
+    allowed = dict(answer.headers).get("allow")
+    if allowed is None:
+        return answer
+    more = "HEAD, OPTIONS" if allowed == "GET" else "OPTIONS"
+    return HTTPAnswer(204, (("allow", f"{allowed}, {more}"),), b"")
 
 
 def _path(scope: Scope) -> str:

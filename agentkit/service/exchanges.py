@@ -136,7 +136,7 @@ class Exchanges:
         with self._lock:
             self._forget_oldest()
 
-    def as_json(self) -> list[JSON]:
+    def as_json(self) -> list[JSONObject]:
         """Return them, oldest first."""
         with self._lock:
             kept = list(self._kept)

@@ -27,6 +27,7 @@ from agentkit.service.sse import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
     from agentkit.json import JSONObject
     from agentkit.service.replies import Part, Step
 

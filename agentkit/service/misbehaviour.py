@@ -15,11 +15,10 @@ from agentkit.json import JSONError
 from agentkit.service.faults import FAULTS, Kind, UnknownFault, checked_parameters, find_fault
 
 if TYPE_CHECKING:
-    from agentkit.service.replies import Answer
-    from collections.abc import Sequence
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from agentkit.service.faults import Bent, Fault
+    from agentkit.service.replies import Answer
     from agentkit.service.requests import ReceivedRequest
 
 HEADER = "x-agentkit-fault"

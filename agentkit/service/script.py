@@ -42,7 +42,7 @@ class Replies:
                 return self._replies[self._given - 1]
         raise ScriptExhausted(
             f"the script is exhausted: all {len(self._replies)} replies were given, and one more request came, "
-            f"which ends with {_describe(request.last_item)}. Add a reply for it, or script with a function."
+            f"which ends with {describe_item(request.last_item)}. Add a reply for it, or script with a function."
         )
 
 
@@ -68,7 +68,8 @@ async def ask(
     return as_answer(await given if inspect.isawaitable(given) else given)
 
 
-def _describe(item: JSONObject) -> str:
+def describe_item(item: JSONObject) -> str:
+    """Say in a few words what an item is and holds."""
     kind = item.get("type", "message")
     shown = item.get("output") or item.get("content") or item.get("arguments") or ""
     name = item.get("role") or item.get("name") or item.get("call_id") or ""

@@ -1,34 +1,27 @@
 """Tools that list, read and search the files beneath one directory, and reach nothing else.
 
-How the directory is kept to is in `beneath.py`; regular expressions run in a process of their own, `isolated.py`.
+Paths are `tree.py`'s and `beneath.py`'s; regular expressions run in a process of their own, `isolated.py`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import errno
 import itertools
 import json
 import os
 import stat
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from agentkit import Tool, ToolError, Toolset, UsageError, tool
-from agentkit_tools.beneath import Opening, Root, WrongKind, kind_of
+from agentkit_tools.beneath import Opening, WrongKind, kind_of
 from agentkit_tools.isolated import Ended, Isolated
+from agentkit_tools.tree import SECONDS, Entry, Tree, Walk, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MAX_ENTRIES: Final = 500
 """Entries that one listing shows."""
-MAX_LOOKED_AT: Final = 20_000
-"""Entries that one listing or search looks at."""
 MAX_LINES: Final = 1_000
 """Lines that one reading shows."""
 MAX_LINE_CHARS: Final = 500
@@ -40,20 +33,6 @@ MAX_MATCHES: Final = 100
 MAX_CONTEXT: Final = 10
 """Lines around a match."""
 MAX_PATTERN_CHARS: Final = 1_000
-SECONDS: Final = 10.0
-"""Time for one listing or search."""
-
-_BINARY_HEAD = 8192
-_WALK_DEPTH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """An entry of a directory, as it was when the directory was read."""
-
-    path: str
-    mode: int
-    size: int
 
 
 class Files:
@@ -77,14 +56,12 @@ class Files:
         opening: Opening | None = None,
     ) -> None:
         try:
-            self._root = Root(root, opening=opening)
+            self._tree = Tree(root, hidden=hidden, max_file_bytes=max_file_bytes, opening=opening)
         except OSError as exc:
             raise UsageError(
                 f"the root {os.fspath(root)!r} can't be opened: {exc.strerror}. "
                 "It is an existing directory. Give another, or make it first."
             ) from exc
-        self._hidden = hidden
-        self._max_file_bytes = max_file_bytes
 
     @property
     def tools(self) -> Toolset:
@@ -105,7 +82,7 @@ class Files:
             recursive: Go into subdirectories too. Links are shown, not followed.
         """
         matches = _glob(pattern)
-        walk = _Walk(self, path, deep=recursive)
+        walk = Walk(self._tree, path, deep=recursive)
         shown = list(itertools.islice((found for found in walk if matches(walk.relative(found))), MAX_ENTRIES + 1))
         notes = [*walk.notes]
         if len(shown) > MAX_ENTRIES:
@@ -126,12 +103,12 @@ class Files:
         """
         if start < 1 or count < 1:
             raise ToolError(f"start is {start} and count is {count}; both are 1 or more")
-        content = self._read(path)
+        content = self._tree.read(path)
         if not content.text:
-            return f"[{_quoted(path)} is empty]"
+            return f"[{quoted(path)} is empty]"
         lines = content.lines
         if start > len(lines):
-            raise ToolError(f"{_quoted(path)} has {_count(len(lines), 'line')}; start is {start}")
+            raise ToolError(f"{quoted(path)} has {_count(len(lines), 'line')}; start is {start}")
         last = min(start - 1 + min(count, MAX_LINES), len(lines))
         width = len(str(last))
         shown: list[str] = []
@@ -146,7 +123,9 @@ class Files:
         if end < len(lines):
             shown.append(f"[lines {start} to {end} of {len(lines)}; go on with start={end + 1}]")
         if content.size > content.read:
-            shown.append(f"[the file has {content.size:,} bytes; what is after the first {content.read:,} can't be read]")
+            shown.append(
+                f"[the file has {content.size:,} bytes; what is after the first {content.read:,} can't be read]"
+            )
         return "\n".join(shown)
 
     def search_files(
@@ -165,149 +144,14 @@ class Files:
             raise ToolError(f"the pattern has {len(pattern)} characters, at most {MAX_PATTERN_CHARS} are taken")
         if not 0 <= context <= MAX_CONTEXT:
             raise ToolError(f"context is {context}; it is 0 to {MAX_CONTEXT}")
-        return _Search(self, pattern, context=context, ignore_case=ignore_case).run(path, _glob(glob))
-
-    # --- what the tools are made of ------------------------------------------------------------------------
-
-    def _read(self, path: str) -> _Content:
-        with self._told(path), os.fdopen(self._root.open_file(self._checked(path)), "rb") as file:
-            return _Content(path, file.read(self._max_file_bytes), os.fstat(file.fileno()).st_size)
-
-    def _names(self, path: str) -> tuple[list[_Found], bool]:
-        """Return the entries of a directory by name, and whether there are more than were looked at."""
-        with self._told(path):
-            fd = self._root.open_directory(self._checked(path))
-            try:
-                with os.scandir(fd) as entries:
-                    seen = list(itertools.islice(entries, MAX_LOOKED_AT + 1))
-                    found = [self._found(path, entry) for entry in seen[:MAX_LOOKED_AT] if self._is_shown(entry.name)]
-            finally:
-                os.close(fd)
-        return sorted((item for item in found if item), key=lambda item: item.path), len(seen) > MAX_LOOKED_AT
-
-    def _found(self, folder: str, entry: os.DirEntry[str]) -> _Found | None:
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except OSError:  # gone by now
-            return None
-        return _Found(_join(folder, entry.name), status.st_mode, status.st_size)
-
-    def _is_shown(self, name: str) -> bool:
-        return self._hidden or not name.startswith(".")
-
-    def _checked(self, path: str) -> str:
-        """Refuse hidden names; everything else about a path is the system's to decide."""
-        if not self._hidden and any(part.startswith(".") and part not in (".", "..") for part in path.split("/")):
-            raise ToolError(f"{_quoted(path)}: files and directories whose name begins with a dot are not shown here")
-        return path or "."
-
-    @contextlib.contextmanager
-    def _told(self, path: str) -> Iterator[None]:
-        """Turn what the system says about a path into what the model can do about it."""
-        try:
-            yield
-        except WrongKind as exc:
-            raise ToolError(f"{_quoted(path)} is {exc.found}; {_advice(exc.found)}") from exc
-        except OSError as exc:
-            raise ToolError(f"{_quoted(path)}: {self._reason(path, exc)}") from exc
-
-    def _reason(self, path: str, exc: OSError) -> str:
-        if exc.errno in (errno.EXDEV, errno.ELOOP):
-            return "leads out of the directory that these tools are for, or around in links. Paths are relative to it"
-        if exc.errno in (errno.ENOENT, errno.ENOTDIR):
-            near = self._near(path)
-            return f"there is no such file. {f'Close: {near}' if near else 'See what there is with list_files'}"
-        if exc.errno in (errno.EINVAL, errno.ENAMETOOLONG):
-            return "no file can have this name"
-        if exc.errno in (errno.EACCES, errno.EPERM):
-            return "may not be read here"
-        return f"can't be read: {os.strerror(exc.errno) if exc.errno else 'unknown error'}"
-
-    def _near(self, path: str) -> str:
-        folder, _, name = path.rstrip("/").rpartition("/")
-        try:
-            names = {item.path.rpartition("/")[2]: item.path for item in self._names(folder or ".")[0]}
-        except ToolError:
-            return ""
-        return ", ".join(_quoted(names[near]) for near in difflib.get_close_matches(name, list(names)[:2000]))
-
-
-class _Content:
-    """What was read of a text file. Raises `ToolError` for a binary one."""
-
-    def __init__(self, path: str, head: bytes, size: int) -> None:
-        self.size = max(size, len(head))  # what /proc makes up on reading has size 0
-        self.read = len(head)
-        if b"\0" in head[:_BINARY_HEAD]:
-            raise ToolError(
-                f"{_quoted(path)} is not text: {self.size:,} bytes that begin with {head[:8].hex(' ')}. "
-                "Only text files are read"
-            )
-        self.text = head.decode("utf-8-sig", "replace")
-
-    @property
-    def lines(self) -> list[str]:
-        """The lines as "\\n" ends them; what follows the last "\\n" is one too, unless it is empty."""
-        lines = self.text.split("\n")
-        return lines if lines[-1] else lines[:-1]
-
-
-class _Walk:
-    """Iterates over the entries of a directory, by path, and into its subdirectories where it is `deep`."""
-
-    def __init__(self, files: Files, path: str, *, deep: bool) -> None:
-        self._files = files
-        self._base = path
-        self._deep = deep
-        self._ends_at = time.monotonic() + SECONDS
-        self.looked_at = 0
-        self.notes: list[str] = []
-
-    def relative(self, found: _Found) -> str:
-        """Return the path of an entry from where the walk began."""
-        return found.path.removeprefix(_join(self._base, ""))
-
-    def __iter__(self) -> Iterator[_Found]:
-        entries, more = self._files._names(self._base)  # noqa: SLF001  # the other half of this module
-        if more:
-            self._note(f"only {MAX_LOOKED_AT:,} entries were looked at")
-        stack = [iter(entries)]
-        while stack:
-            found = next(stack[-1], None)
-            if found is None:
-                stack.pop()
-                continue
-            self.looked_at += 1
-            if self.looked_at > MAX_LOOKED_AT or time.monotonic() > self._ends_at:
-                self._note(f"stopped after {self.looked_at - 1:,} entries; choose a subdirectory")
-                return
-            yield found
-            if self._deep and stat.S_ISDIR(found.mode):
-                stack.append(iter(self._enter(found.path, len(stack))))
-
-    def _enter(self, path: str, depth: int) -> list[_Found]:
-        if depth > _WALK_DEPTH:
-            self._note(f"{_quoted(path)} lies too deep to go on")
-            return []
-        try:
-            entries, more = self._files._names(path)  # noqa: SLF001
-        except ToolError as exc:
-            self._note(str(exc))
-            return []
-        if more:
-            self._note(f"only {MAX_LOOKED_AT:,} entries of {_quoted(path)} were looked at")
-        return entries
-
-    def _note(self, text: str) -> None:
-        if len(self.notes) < 5:
-            self.notes.append(text)
+        return _Search(self._tree, pattern, context=context, ignore_case=ignore_case).run(path, _glob(glob))
 
 
 class _Search:
     """One search: the files are read here, the expression runs in a process that can be ended."""
 
-    def __init__(self, files: Files, pattern: str, *, context: int, ignore_case: bool) -> None:
-        self._files = files
+    def __init__(self, tree: Tree, pattern: str, *, context: int, ignore_case: bool) -> None:
+        self._tree = tree
         self._question = {"pattern": pattern, "ignore_case": ignore_case}
         self._context = context
         self._lines: list[str] = []
@@ -332,7 +176,7 @@ class _Search:
         return self._told()
 
     def _paths(self, path: str, wanted: Callable[[str], bool]) -> Iterator[str]:
-        walk = _Walk(self._files, path, deep=True)
+        walk = Walk(self._tree, path, deep=True)
         try:
             for found in walk:
                 if stat.S_ISREG(found.mode) and wanted(walk.relative(found)):
@@ -340,13 +184,13 @@ class _Search:
         except ToolError as exc:
             if not isinstance(exc.__cause__, WrongKind) or exc.__cause__.found != "a file":
                 raise
-            self._files._read(path)  # noqa: SLF001  # that it is not text is an error for the one file asked for
+            self._tree.read(path)  # that it is not text is an error for the one file asked for
             yield path
         self._notes.extend(walk.notes)
 
     def _search(self, process: Isolated, path: str) -> None:
         try:
-            content = self._files._read(path)  # noqa: SLF001
+            content = self._tree.read(path)
         except ToolError as exc:
             self._skipped["not readable" if exc.__cause__ else "not text"] += 1
             return
@@ -378,7 +222,7 @@ class _Search:
     def _ended(self, exc: Ended, path: str) -> str:
         what = f"took more than {SECONDS:g} s" if exc.reason == "time" else "took too much memory"
         text = (
-            f"the search {what} and was stopped in {_quoted(path)}. A pattern with repeats inside of repeats, such "
+            f"the search {what} and was stopped in {quoted(path)}. A pattern with repeats inside of repeats, such "
             "as (a+)+, can take forever; write it without, or narrow the path or the glob"
         )
         if not self._lines:
@@ -397,7 +241,7 @@ class _Search:
 # --- texts -------------------------------------------------------------------------------------------------
 
 
-def _entry_line(found: _Found) -> str:
+def _entry_line(found: Entry) -> str:
     if stat.S_ISDIR(found.mode):
         return f"{_shown(found.path)}/"
     if stat.S_ISREG(found.mode):
@@ -431,28 +275,8 @@ def _shown(name: str) -> str:
     return name if name.isprintable() and not name.startswith('"') else json.dumps(name)
 
 
-def _quoted(path: str) -> str:
-    short = path if len(path) <= 200 else path[:200] + "…"
-    return f"'{short}'" if short.isprintable() and "'" not in short else json.dumps(short)
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _join(folder: str, name: str) -> str:
-    parts = [part for part in folder.split("/") if part not in ("", ".")]
-    return "/".join([*(["/"] if folder.startswith("/") else []), *parts, name])
-
-
-def _advice(found: str) -> str:
-    match found:
-        case "a directory":
-            return "list it with list_files"
-        case "a file":
-            return "read it with read_file"
-        case _:
-            return "only files and directories are opened"
 
 
 def _glob(pattern: str | None) -> Callable[[str], bool]:
