@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import inspect
 import itertools
 import logging
@@ -247,7 +248,7 @@ class Client:
             error.attempts = tuple(attempts.failed)
             if wait is None:
                 if isinstance(error, ResponseFailed) and error.response is not None:
-                    yield error.response
+                    yield dataclasses.replace(error.response, attempts=error.attempts)
                     return
                 raise error
             if shown:
@@ -407,7 +408,7 @@ class Client:
 
     async def _refusal(self, answer: Answer, method: str, url: httpx.URL, model: str | None) -> AgentkitError:
         """Return the error that any status but 200 stands for."""
-        place = f"{method} {url.host}{url.path}"
+        place = f"{method} {url.netloc.decode()}{url.path}"
         if 300 <= answer.status < 400:
             target = _host_of(answer.header("location")) or "the same host"
             return ProtocolError(f"{place} answered {answer.status}, pointing to {target}; redirects aren't followed.")
@@ -421,7 +422,7 @@ class Client:
     def _status_error(
         self, answer: Answer, body: bytes, method: str, url: httpx.URL, model: str | None
     ) -> AgentkitError:
-        place = f"{method} {url.host}{url.path}"
+        place = f"{method} {url.netloc.decode()}{url.path}"
         return status_error(answer.status, body, answer.headers, now=time.time(), place=place, model=model)
 
 

@@ -14,10 +14,11 @@ from agentkit import items
 from agentkit.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from agentkit.items import FunctionCall, Item
     from agentkit.json import JSON, JSONObject
+    from agentkit.retry import Attempt
 
 _N = TypeVar("_N", int, float)
 
@@ -99,7 +100,7 @@ class Usage:
         )
 
     def __repr__(self) -> str:
-        known = {f.name: value for f in fields(self) if f.repr and (value := getattr(self, f.name))}
+        known = {f.name: value for f in fields(self) if f.repr and (value := getattr(self, f.name)) != f.default}
         return f"Usage({', '.join(f'{name}={value!r}' for name, value in known.items())})"
 
     def __bool__(self) -> bool:
@@ -115,6 +116,9 @@ class Response:
 
     request_id: str | None = None
     """The server's id of the request, from its headers."""
+
+    attempts: Sequence[Attempt] = ()
+    """The attempts that led to it, where it is a failed one and all of them failed."""
 
     @classmethod
     def parse(cls, raw: object, *, request_id: str | None = None) -> Response:

@@ -200,6 +200,7 @@ class Run(Generic[T]):
                     case Finish(text):
                         steps = self._finish(text)
                     case Stop(error):
+                        error.attempts = self._response.attempts if self._response else ()
                         raise error
                 async with contextlib.aclosing(steps):
                     async for event in steps:

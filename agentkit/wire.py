@@ -322,7 +322,7 @@ class Wire:
     @property
     def _place(self) -> str:
         proxy = f" through the proxy {httpx.URL(self._proxy).host}" if self._proxy else ""
-        return f"{self._url.host}{proxy}"
+        return f"{self._url.netloc.decode()}{proxy}"
 
     def _pools(self) -> _LoopPools:
         loop = asyncio.get_running_loop()

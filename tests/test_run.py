@@ -867,3 +867,11 @@ class TestAgent:
         assert isinstance(seen.error, UsageError)
         for name in ("AGENTKIT_BASE_URL", "SAMBANOVA_API_KEY", "OPENAI_API_KEY"):
             assert name in str(seen.error)
+
+
+def test_a_response_that_failed_each_time_tells_of_its_attempts(enter: Enter) -> None:
+    model = ScriptedModel([failed(code="server_error", message="no luck")] * 2)
+    policy = RetryPolicy(attempts=2, sleep=quick().sleep)
+    seen = enter(Agent(model="m"), "?", client=model.client(retry=policy))
+    assert isinstance(seen.error, ResponseFailed)
+    assert [attempt.number for attempt in seen.error.attempts] == [1, 2]

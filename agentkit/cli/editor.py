@@ -91,7 +91,7 @@ class _Suggested(Completer):
     def __init__(self, suggest: Suggest) -> None:
         self._suggest = suggest
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
         """Yield ways to go on."""
         for found in self._suggest(document.text_before_cursor):
             yield Completion(found.text, -found.replaces, display=harmless(found.text), display_meta=found.note)

@@ -60,7 +60,7 @@ class PlainLines:
         self.interactive = sys.stdin.isatty()
         self._notes = notes
 
-    def read(self, draft: str = "") -> str:
+    def read(self, draft: str = "") -> str:  # noqa: ARG002
         """Return the next line; a draft can't be edited here, and is left out."""
         text, prompt = "", PROMPT
         while True:

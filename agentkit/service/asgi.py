@@ -187,7 +187,8 @@ class _Endpoint:
             await self._exchange(connection, headers, path)
         except asyncio.CancelledError:
             # the server stops; nothing but the connection waits for this task
-            exchange.outcome = "stopped"
+            if exchange.outcome == "open":
+                exchange.outcome = "stopped"
             connection.close()
         finally:
             exchange.duration_s = time.perf_counter() - started

@@ -192,8 +192,7 @@ class _Composed:
                 return Spot(members, self._file, line, where)
             case yaml.ScalarNode():
                 return Spot(_scalar(node, here), self._file, line, where)
-        here.fail(f"the tag {node.tag} isn't accepted: a script is plain data.")
-        return None
+        return here.fail(f"the tag {node.tag} isn't accepted: a script is plain data.")
 
     def _members(self, node: yaml.MappingNode, here: Spot, depth: int) -> dict[str, Spot]:
         members: dict[str, Spot] = {}

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from agentkit import ToolError, tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 MAX_CHARS: Final = 1_000
 """Characters of an expression."""
@@ -25,13 +27,13 @@ MAX_DEPTH: Final = 50
 """Parentheses, signs and powers inside of each other."""
 MAX_DIGITS: Final = 1_000
 """Digits of a numerator or a denominator, roughly."""
-WORKING_DIGITS: Final = 100
+WORKING_DIGITS: Final = 60
 """Digits to which rounded values are kept."""
 SHOWN_DIGITS: Final = 20
 """Digits of a rounded result."""
 
 _MAX_BITS = int(MAX_DIGITS * math.log2(10))
-_SETTLED_DIGITS = 60  # far fewer than are kept, so that sqrt(2)**2 is 2 again where it matters
+_SETTLED_DIGITS = 40  # far fewer than are kept, so that sqrt(2)**2 is 2 again where it matters
 _MAX_ROOT = 1_000
 
 
@@ -353,7 +355,7 @@ def _sqrt(number: _Number) -> _Number:
     return _power(number, _Number(Fraction(1, 2)))
 
 
-def _round(number: _Number, digits: _Number = _Number(Fraction(0))) -> _Number:  # noqa: B008  # it is immutable
+def _round(number: _Number, digits: _Number = _Number(Fraction(0))) -> _Number:
     places = _whole(digits, "the second value of round")
     if abs(places) > MAX_DIGITS:
         raise _Wrong(f"round takes at most {MAX_DIGITS:,} digits")

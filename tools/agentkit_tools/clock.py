@@ -6,13 +6,13 @@ import calendar
 import difflib
 import functools
 import zoneinfo
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
-
-from typing_extensions import TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from agentkit import Tool, ToolError, Toolset, UsageError, tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_YEARS: Final = 9999
 

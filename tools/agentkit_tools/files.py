@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from agentkit import Tool, ToolError, Toolset, UsageError, tool
 from agentkit_tools.beneath import Opening, WrongKind, kind_of
 from agentkit_tools.isolated import Ended, Isolated
-from agentkit_tools.tree import SECONDS, Entry, Tree, Walk, quoted
+from agentkit_tools.tree import Entry, Tree, Walk, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +33,8 @@ MAX_MATCHES: Final = 100
 MAX_CONTEXT: Final = 10
 """Lines around a match."""
 MAX_PATTERN_CHARS: Final = 1_000
+GRACE_S: Final = 10.0
+"""What a call gets above its own limit before the loop gives it up."""
 
 
 class Files:
@@ -40,7 +42,7 @@ class Files:
 
     Paths are relative to `root`, with `/`. Nothing is ever written, and nothing outside is reached. Names that
     begin with a dot are left out and refused unless `hidden` is True: `.env` and `.git` hold secrets. Of a file,
-    the first `max_file_bytes` are read. Safe to use from many threads; the directory is held open until the
+    the first `max_file_bytes` are read; a listing or a search ends after `timeout_s`. Safe to use from many threads; the directory is held open until the
     object goes. `opening` chooses how paths are resolved, which is for tests: the system's best is the default.
 
     Raises:
@@ -53,6 +55,7 @@ class Files:
         *,
         hidden: bool = False,
         max_file_bytes: int = 16 * 1024 * 1024,
+        timeout_s: float = 10.0,
         opening: Opening | None = None,
     ) -> None:
         try:
@@ -62,14 +65,16 @@ class Files:
                 f"the root {os.fspath(root)!r} can't be opened: {exc.strerror}. "
                 "It is an existing directory. Give another, or make it first."
             ) from exc
+        self._timeout_s = timeout_s
 
     @property
     def tools(self) -> Toolset:
         """The three tools, for `Agent(tools=...)`."""
+        timeout_s = self._timeout_s + GRACE_S
         offered: list[Tool[..., object]] = [
-            tool(self.list_files, timeout_s=SECONDS * 2, effect="pure"),
-            tool(self.read_file, timeout_s=SECONDS * 2, effect="pure"),
-            tool(self.search_files, timeout_s=SECONDS * 2, effect="pure"),
+            tool(self.list_files, timeout_s=timeout_s, effect="pure"),
+            tool(self.read_file, timeout_s=timeout_s, effect="pure"),
+            tool(self.search_files, timeout_s=timeout_s, effect="pure"),
         ]
         return Toolset(offered)
 
@@ -82,7 +87,7 @@ class Files:
             recursive: Go into subdirectories too. Links are shown, not followed.
         """
         matches = _glob(pattern)
-        walk = Walk(self._tree, path, deep=recursive)
+        walk = Walk(self._tree, path, deep=recursive, seconds=self._timeout_s)
         shown = list(itertools.islice((found for found in walk if matches(walk.relative(found))), MAX_ENTRIES + 1))
         notes = [*walk.notes]
         if len(shown) > MAX_ENTRIES:
@@ -144,16 +149,19 @@ class Files:
             raise ToolError(f"the pattern has {len(pattern)} characters, at most {MAX_PATTERN_CHARS} are taken")
         if not 0 <= context <= MAX_CONTEXT:
             raise ToolError(f"context is {context}; it is 0 to {MAX_CONTEXT}")
-        return _Search(self._tree, pattern, context=context, ignore_case=ignore_case).run(path, _glob(glob))
+        return _Search(self._tree, pattern, context=context, ignore_case=ignore_case, seconds=self._timeout_s).run(
+            path, _glob(glob)
+        )
 
 
 class _Search:
     """One search: the files are read here, the expression runs in a process that can be ended."""
 
-    def __init__(self, tree: Tree, pattern: str, *, context: int, ignore_case: bool) -> None:
+    def __init__(self, tree: Tree, pattern: str, *, context: int, ignore_case: bool, seconds: float) -> None:
         self._tree = tree
         self._question = {"pattern": pattern, "ignore_case": ignore_case}
         self._context = context
+        self._seconds = seconds
         self._lines: list[str] = []
         self._matches = 0
         self._searched = 0
@@ -163,7 +171,7 @@ class _Search:
     def run(self, path: str, wanted: Callable[[str], bool]) -> str:
         """Return the lines found beneath a directory or in a file."""
         where = path
-        with Isolated("matching", seconds=SECONDS) as process:
+        with Isolated("matching", seconds=self._seconds) as process:
             try:
                 self._ask(process, "")  # a wrong expression is told before anything is read
                 for where in self._paths(path, wanted):
@@ -176,7 +184,7 @@ class _Search:
         return self._told()
 
     def _paths(self, path: str, wanted: Callable[[str], bool]) -> Iterator[str]:
-        walk = Walk(self._tree, path, deep=True)
+        walk = Walk(self._tree, path, deep=True, seconds=self._seconds)
         try:
             for found in walk:
                 if stat.S_ISREG(found.mode) and wanted(walk.relative(found)):
@@ -220,7 +228,7 @@ class _Search:
             before = index
 
     def _ended(self, exc: Ended, path: str) -> str:
-        what = f"took more than {SECONDS:g} s" if exc.reason == "time" else "took too much memory"
+        what = f"took more than {self._seconds:g} s" if exc.reason == "time" else "took too much memory"
         text = (
             f"the search {what} and was stopped in {quoted(path)}. A pattern with repeats inside of repeats, such "
             "as (a+)+, can take forever; write it without, or narrow the path or the glob"

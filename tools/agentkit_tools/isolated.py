@@ -16,12 +16,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 Message: TypeAlias = dict[str, Any]

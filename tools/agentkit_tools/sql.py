@@ -8,9 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any, Final
-
-from typing_extensions import NotRequired, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 from agentkit import Tool, ToolError, Toolset, UsageError, tool
 from agentkit_tools.isolated import Ended, Isolated

@@ -11,8 +11,10 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 VALUE_BYTES: Final = 4_000_000
 """The longest text, blob or row that SQLite makes or loads."""
@@ -44,15 +46,19 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-_ACTIONS = {
-    getattr(sqlite3, f"SQLITE_{name}"): name.replace("_", " ")
-    for name in (
-        "CREATE_INDEX CREATE_TABLE CREATE_TEMP_INDEX CREATE_TEMP_TABLE CREATE_TEMP_TRIGGER CREATE_TEMP_VIEW "
-        "CREATE_TRIGGER CREATE_VIEW CREATE_VTABLE DROP_INDEX DROP_TABLE DROP_TEMP_INDEX DROP_TEMP_TABLE "
-        "DROP_TEMP_TRIGGER DROP_TEMP_VIEW DROP_TRIGGER DROP_VIEW DROP_VTABLE INSERT UPDATE DELETE PRAGMA ATTACH "
-        "DETACH ALTER_TABLE REINDEX ANALYZE TRANSACTION SAVEPOINT"
-    ).split()
-}
+_WRITING = [
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "ATTACH",
+    "DETACH",
+    "PRAGMA",
+    "TRANSACTION",
+    "SAVEPOINT",
+    "REINDEX",
+    "ANALYZE",
+]
+_ACTIONS = {getattr(sqlite3, f"SQLITE_{name}"): name for name in _WRITING}
 
 
 class _Reader:
@@ -130,7 +136,7 @@ def _refusal(action: int, first: str | None, second: str | None) -> str:
         return f"the function {second}()"
     if first in ("sqlite_master", "sqlite_temp_master"):
         return "changing the schema, or a PRAGMA as a table (see sql_schema),"
-    return _ACTIONS.get(action, "this")
+    return _ACTIONS.get(action, "changing the database")
 
 
 def answer(message: dict[str, Any]) -> dict[str, Any]:
@@ -179,8 +185,8 @@ def _shown(value: object) -> object:
 
 def _schema(connection: sqlite3.Connection, wanted: str | None) -> dict[str, Any]:
     found = connection.execute(
-        "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-        "ORDER BY name"
+        "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') "
+        "AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name"
     ).fetchall()
     own = _own_tables(connection)
     found = [(name, kind) for name, kind in found if name not in own]

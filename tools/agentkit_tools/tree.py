@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MAX_LOOKED_AT: Final = 20_000
 """Entries that one listing or search looks at."""
-SECONDS: Final = 10.0
-"""Time for one listing or search."""
 
 _BINARY_HEAD = 8192
 _WALK_DEPTH = 64
@@ -141,11 +139,11 @@ class Content:
 class Walk:
     """Iterates over the entries of a directory, by path, and into its subdirectories where it is `deep`."""
 
-    def __init__(self, tree: Tree, path: str, *, deep: bool) -> None:
+    def __init__(self, tree: Tree, path: str, *, deep: bool, seconds: float) -> None:
         self._tree = tree
         self._base = path
         self._deep = deep
-        self._ends_at = time.monotonic() + SECONDS
+        self._ends_at = time.monotonic() + seconds
         self.looked_at = 0
         self.notes: list[str] = []
 
