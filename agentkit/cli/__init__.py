@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EXTRA = frozenset({"click", "rich"})
+EXTRA = frozenset({"click", "prompt_toolkit", "rich"})
 """What the extra installs."""
 
 

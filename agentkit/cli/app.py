@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 import agentkit
 
@@ -29,6 +30,11 @@ def run_app(args: Sequence[str] | None = None) -> int:
         sys.stderr.write("\ninterrupted\n")
         return 130
     return code if isinstance(code, int) else 0
+
+
+def complete_file(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Have the shell complete a file's name."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -55,7 +61,7 @@ def app() -> None:
       130  Ctrl-C; after another signal 128 plus its number
     """
 )
-@click.argument("file", metavar="FILE[:AGENT]")
+@click.argument("file", metavar="FILE[:AGENT]", shell_complete=complete_file)
 @click.argument("prompt", required=False)
 @click.option("--save", type=FILE, help="Write the conversation to this file, however the run ends.")
 @click.option("--continue", "continued", type=FILE, help="Go on from a conversation that --save wrote.")
@@ -103,3 +109,93 @@ def run(
             max_turns=max_turns,
         )
     )
+
+
+@app.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit chat examples/05_conversation.py
+      agentkit chat agent.py --save talk.json
+      agentkit chat agent.py --continue talk.json --save talk.json
+      printf 'Hi!\\n/usage\\n' | agentkit chat agent.py
+
+    \b
+    Exit codes:
+      0    the chat was ended
+      1    a message failed and stdin is no terminal; the conversation or an answer can't be written
+      2    a mistake in the command or the file
+      130  Ctrl-C in a script; after another signal 128 plus its number
+    """
+)
+@click.argument("file", metavar="FILE[:AGENT]", shell_complete=complete_file)
+@click.option("--save", type=FILE, help="Write the conversation to this file after each answer.")
+@click.option("--continue", "continued", type=FILE, help="Go on from a conversation that --save wrote.")
+@click.option("--reasoning", is_flag=True, help="Show the model's reasoning, dimmed.")
+@click.option("--model", help="Ask this model instead of the agent's.")
+@click.option("--base-url", metavar="URL", help="Ask this server, with the key in AGENTKIT_API_KEY if set.")
+@click.option("--max-turns", type=click.IntRange(min=1), help="Stop each answer after so many responses.")
+def chat(
+    file: str,
+    save: Path | None,
+    continued: Path | None,
+    reasoning: bool,
+    model: str | None,
+    base_url: str | None,
+    max_turns: int | None,
+) -> int:
+    """Talk with the agent of a Python file.
+
+    FILE, AGENT and what the file may define are as in agentkit run; deps are made once for the whole chat.
+
+    Enter sends. A backslash before it, Alt-Enter or Ctrl-J breaks the line, and pasted lines stay together.
+    Ctrl-C stops an answer: the conversation stays in order, with your message, and the calls that were
+    running as cancelled. Ctrl-D ends. What begins with a slash is for the chat: /help lists what there is,
+    such as /undo, /fork, /save and /tools. Tab completes commands, files, turns and tools.
+
+    After an error the chat goes on: /retry asks again, /undo takes the message back. What you say is
+    remembered in $XDG_STATE_HOME/agentkit/chat_history (by default below ~/.local/state), mode 0600.
+
+    Where stdin is no terminal, each of its lines is a message or a command, and stdout gets the answers only.
+    """
+    from agentkit.cli.chat import ChatOptions
+    from agentkit.cli.chat import chat as talk
+
+    return talk(
+        ChatOptions(
+            target=file,
+            save=save,
+            continued=continued,
+            reasoning=reasoning,
+            model=model,
+            base_url=base_url,
+            max_turns=max_turns,
+        )
+    )
+
+
+@app.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit tools examples/02_tools.py
+      agentkit tools agent.py --json | jq '.[].name'
+
+    \b
+    Exit codes:
+      0    listed
+      1    the list can't be written
+      2    a mistake in the command, the file, or a tool
+    """
+)
+@click.argument("file", metavar="FILE[:AGENT]", shell_complete=complete_file)
+@click.option("--json", "as_json", is_flag=True, help="Write the definitions as requests hold them.")
+def tools(file: str, as_json: bool) -> int:
+    """List the tools of an agent: what they do, what they take, and what the loop makes of them.
+
+    Strict tools are sent with strict: true, which makes servers that can hold the model to the schema. For
+    others it is said why not.
+    """
+    from agentkit.cli.catalogue import list_tools
+
+    return list_tools(file, as_json=as_json)

@@ -6,11 +6,11 @@ A conversation is a value, so all that changes it (a message, `/fork`, `/load`) 
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agentkit.cli.display import DIM, WARNING, RunDisplay, dotted, explained
@@ -23,12 +23,15 @@ from agentkit.cli.saving import check_writable, read_transcript, write_transcrip
 from agentkit.cli.slash import is_command, run_command, suggestions
 from agentkit.cli.terminal import harmless, one_line, open_outputs
 from agentkit.client import Client
+from agentkit.entries import InputEntry, ResponseEntry
 from agentkit.errors import AgentkitError, UsageError
 from agentkit.portal import run_blocking
 from agentkit.response import Usage
-from agentkit.transcript import InputEntry, Transcript
+from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agentkit import Result, SyncRun
     from agentkit.cli.lines import Lines
     from agentkit.cli.terminal import Outputs
@@ -87,6 +90,8 @@ class Chat:
         self._limits = prepared.limits
         self._deps = run_blocking(prepared.loaded.deps)
         self.talk = Talk(before, options.save)
+        self.origin = options.continued
+        """Where the conversation came from, and is saved where no other name is given."""
         self.spent = Usage()
         """All that was used since the chat began, for answers that were taken back too."""
         self.asked = 0
@@ -95,7 +100,11 @@ class Chat:
         """What the next entry is edited from."""
         self.has_ended = False
         self._past: list[Talk] = []
+        self._is_open = False
+        """Whether the last message has no answer."""
         self._has_failed = False
+        self.is_lost = False
+        """Whether the conversation couldn't be written."""
 
     def run(self, lines: Lines) -> int:
         """Read and answer until the end, and return the exit code."""
@@ -108,7 +117,8 @@ class Chat:
             self.notes.break_line()
             return self._interrupts.exit_code
         self._take_leave(lines)
-        return FAILED if self._has_failed or self.outputs.answer.error is not None else OK
+        failed = self._has_failed and not lines.interactive  # who was there has seen it
+        return FAILED if failed or self.is_lost or self.outputs.answer.error is not None else OK
 
     def ask(self, message: str | None) -> None:
         """Send a message, or None to go on from where the conversation stands, and show what comes."""
@@ -134,20 +144,41 @@ class Chat:
             self.outputs.show_error(explained(exc))
         if run is not None:
             self._count(before.transcript, run.transcript, result)
-            self.change(Talk(run.transcript, before.path), remember=message is not None)
+            # what is asked again belongs to the message that it is asked for
+            self._extend(run.transcript, is_new=message is not None or not self._is_open)
+            self._is_open = result is None
         if interrupted and self._interrupts.is_final:
             raise KeyboardInterrupt
         if result is None:
             self._advise()
 
-    def change(self, talk: Talk, *, remember: bool = True) -> None:
-        """Put a conversation in the place of the one so far, and keep it where that is asked for."""
-        if talk.transcript.entries == self.talk.transcript.entries and talk.path == self.talk.path:
+    def _extend(self, transcript: Transcript, *, is_new: bool) -> None:
+        """Take what a run has made of the conversation, and keep it."""
+        if transcript.entries == self.talk.transcript.entries:
             return
-        if remember:
+        if is_new:
             self._past.append(self.talk)
-        self.talk = talk
+        self.talk = Talk(transcript, self.talk.path)
         self.keep()
+
+    def fork(self, transcript: Transcript, path: Path | None) -> None:
+        """Go on in a copy, kept elsewhere."""
+        self._past.append(self.talk)
+        self.talk, self._is_open = Talk(transcript, path), False
+        if transcript.entries:
+            self.keep()
+
+    def load(self, transcript: Transcript, path: Path) -> None:
+        """Go on with another conversation, which isn't written to until the user says so."""
+        self._past.append(self.talk)
+        self.talk, self.origin, self._is_open = Talk(transcript), path, False
+
+    def move(self, path: Path) -> None:
+        """Keep the conversation elsewhere from here on."""
+        before = self.talk
+        self.talk = Talk(before.transcript, path)
+        if not self.keep():
+            self.talk = before
 
     def undo(self) -> bool:
         """Put the conversation before the last change back; returns False where there is none."""
@@ -157,6 +188,7 @@ class Chat:
             self.talk = Talk(without_last_message(self.talk.transcript), self.talk.path)
         else:
             return False
+        self._is_open = False
         self.keep()
         return True
 
@@ -167,9 +199,10 @@ class Chat:
         try:
             write_transcript(self.talk.path, self.talk.transcript)
         except OSError as exc:
-            self._has_failed = True
+            self.is_lost = True
             self.outputs.show_error(f"{self.talk.path} can't be written: {exc.strerror or exc}")
             return False
+        self.is_lost = False
         return True
 
     def note(self, text: str, style: str = DIM) -> None:
@@ -216,13 +249,11 @@ class Chat:
             self.ask(entry.strip())
 
     def _count(self, before: Transcript, now: Transcript, result: Result[object] | None) -> None:
-        new = Transcript(now.entries[len(before.entries) :]) if result is None and not before.open_calls else None
-        if result is not None:
-            self.spent += result.usage
-            self.asked += result.turns
-        elif new is not None:
-            self.spent += new.usage
-            self.asked += new.turns
+        new = [e.response for e in now.entries[len(before.entries) :] if isinstance(e, ResponseEntry)]
+        # a result's usage holds that of runs nested in its tools too
+        used = functools.reduce(Usage.__add__, (response.usage for response in new), Usage())
+        self.spent += used if result is None else result.usage
+        self.asked += len(new)
 
     def _advise(self) -> None:
         """Say how to go on from an answer that didn't come."""
@@ -266,13 +297,6 @@ def without_last_message(transcript: Transcript) -> Transcript:
     """Return a conversation up to before its last message of the user."""
     positions = [i for i, entry in enumerate(transcript.entries) if isinstance(entry, InputEntry)]
     return Transcript(transcript.entries[: positions[-1] if positions else 0])
-
-
-def last_message(transcript: Transcript) -> str:
-    """Return the text of the last message of the user; empty where it isn't just text."""
-    entry = next((entry for entry in reversed(transcript.entries) if isinstance(entry, InputEntry)), None)
-    content = entry.items[-1].get("content") if entry is not None and entry.items else None
-    return content if isinstance(content, str) else ""
 
 
 def _turns_in(path: Path) -> int:

@@ -134,7 +134,7 @@ class RunDisplay:
             for call, record, item in zip(calls, last.records, last.items, strict=False):
                 if record.outcome in ("cancelled", "not_run"):
                     head = call_head(call.name, call.arguments, self._notes.columns, self._notes.glyphs)
-                    self._notes.line(self._with_result(head, str(item.get("output")), failed=True), WARNING)
+                    self._notes.line(with_result(head, str(item.get("output")), self._notes, failed=True), WARNING)
         elif self._shown:
             self._warn("interrupted in the middle of an answer; the transcript doesn't keep the part above.")
         else:
@@ -168,7 +168,7 @@ class RunDisplay:
         failed = event.outcome != "ok"
         head = call_head(event.name, self._arguments.get(event.call_id, ""), self._notes.columns, self._notes.glyphs)
         took = "" if event.outcome == "not_run" else duration(event.duration_s)
-        line = self._with_result(head, event.output, failed=failed, took=took)
+        line = with_result(head, event.output, self._notes, failed=failed, took=took)
         if self._open_line != (self._notes.writes, event.call_id):
             self._enter(("call", event.call_id))
             self._notes.write(head, CALL)
@@ -177,13 +177,6 @@ class RunDisplay:
         raised = event.exception
         if raised is not None and not isinstance(raised, ToolError) and (place := place_of(raised)) is not None:
             self._note(f"  raised at {one_line(place)}")
-
-    def _with_result(self, head: str, result: str, *, failed: bool, took: str = "") -> str:
-        glyphs = self._notes.glyphs
-        arrow = f" {glyphs.failed if failed else glyphs.arrow} "
-        end = f" {glyphs.dot} {took}" if took else ""
-        room = max(self._notes.columns - cell_len(head) - cell_len(arrow) - cell_len(end), 4)
-        return f"{head}{arrow}{fit(one_line(result[:4096]), room, mark=glyphs.cut)}{end}"
 
     def _discard(self) -> None:
         """Say that the text which stands there is void; why, and what happens next, is said by what follows."""
@@ -242,6 +235,15 @@ def call_head(name: str, arguments: str, columns: int, glyphs: Glyphs) -> str:
     return f"{glyphs.call} {shown_name}({shown})"
 
 
+def with_result(head: str, result: str, out: Stream, *, failed: bool, took: str = "") -> str:
+    """Return a call with what came of it behind it, cut to one line."""
+    glyphs = out.glyphs
+    arrow = f" {glyphs.failed if failed else glyphs.arrow} "
+    end = f" {glyphs.dot} {took}" if took else ""
+    room = max(out.columns - cell_len(head) - cell_len(arrow) - cell_len(end), 4)
+    return f"{head}{arrow}{fit(one_line(result[:4096]), room, mark=glyphs.cut)}{end}"
+
+
 def show_arguments(arguments: str) -> str:
     """Return a call's arguments as `city="Oslo", unit=null`; what is no JSON object, as it is."""
     try:
@@ -257,8 +259,7 @@ def summary(turns: int, usage: Usage, *, took_s: float, model_s: float) -> list[
     """Return the parts of the last line. The speed is the server's word, or else seen from here."""
     parts = [f"{turns} {'turn' if turns == 1 else 'turns'}"]
     if usage:
-        missing = f" (unknown for {usage.unreported})" if usage.unreported else ""
-        parts.append(f"{usage.input_tokens or 0:,} tokens in, {usage.output_tokens or 0:,} out{missing}")
+        parts.append(tokens(usage))
         seconds = usage.total_latency or model_s
         if usage.output_tokens and seconds > 0:
             speed = usage.output_tokens / seconds
@@ -266,6 +267,12 @@ def summary(turns: int, usage: Usage, *, took_s: float, model_s: float) -> list[
     elif turns:
         parts.append("tokens unknown")
     return [*parts, duration(took_s)]
+
+
+def tokens(usage: Usage) -> str:
+    """Return the tokens of some responses as `1,234 tokens in, 90 out`."""
+    missing = f" (unknown for {usage.unreported})" if usage.unreported else ""
+    return f"{usage.input_tokens or 0:,} tokens in, {usage.output_tokens or 0:,} out{missing}"
 
 
 def duration(seconds: float) -> str:

@@ -221,7 +221,7 @@ def test_live_sets_scripted_models_aside(shell: Shell) -> None:
     assert shell.run("run", "f.py", "x", **env).stdout == "m\n"
     assert shell.run("run", "f.py:own", "x", **env).stdout == "m\n"
     assert shell.run("run", "f.py", "x", "--model", "mine", **env).stdout == "mine\n"
-    assert "127.0.0.1: can't connect" in shell.run("run", "f.py:server", "x", AGENTKIT_LIVE="1", **env).stderr
+    assert "127.0.0.1:9: can't connect" in shell.run("run", "f.py:server", "x", AGENTKIT_LIVE="1", **env).stderr
     assert shell.run("run", "f.py:own", "x", AGENTKIT_LIVE="1").returncode == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import socket
@@ -13,10 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from agentkit_tools import Files
 
 from agentkit import Agent, ToolError, UsageError
 from agentkit.testing import ScriptedModel, call
-from agentkit_tools import Files
 
 SECRET = "the secret outside"
 OPENINGS = ["openat2", "components"] if sys.platform.startswith("linux") else ["components"]
@@ -50,18 +51,23 @@ def opened(request: pytest.FixtureRequest, root: Path) -> Files:
 
 
 @pytest.fixture(autouse=True)
-def _no_descriptor_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each test ends with the descriptors it began with, but for the root's own, which goes with its object."""
-    folder = Path("/proc/self/fd")
-    if not folder.exists():
-        yield
-        return
-    if "opened" in request.fixturenames:
-        request.getfixturevalue("opened")
-    before = len(list(folder.iterdir()))
+def _no_descriptor_is_left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """Each test ends without files of the root, or pipes, left open, but for the root's own descriptor."""
+    files = request.getfixturevalue("opened") if "opened" in request.fixturenames else None
+    before = open_in(tmp_path)
     yield
     gc.collect()  # the tracebacks of caught errors
-    assert len(list(folder.iterdir())) <= before
+    assert len(open_in(tmp_path)) == len(before)
+    del files
+
+
+def open_in(folder: Path) -> list[str]:
+    """Return what this process has open beneath a folder, and its pipes; nothing where there is no /proc."""
+    targets = []
+    for link in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            targets.append(str(link.readlink()))
+    return [target for target in targets if target.startswith((str(folder), "pipe:"))]
 
 
 def refused(function: Callable[..., object], *args: object, **options: object) -> str:
@@ -186,15 +192,8 @@ def test_a_wrong_expression_is_told(opened: Files, pattern: str) -> None:
 def test_an_expression_that_never_ends_is_stopped(root: Path, pattern: str) -> None:
     (root / "notes.txt").write_text("a" * 5_000 + "\n")
     began = time.monotonic()
-    assert "was stopped in 'notes.txt'" in refused(Files(root, timeout_s=0.5).search_files, pattern)
+    assert "was stopped in 'notes.txt'" in refused(Files(root, timeout_s=0.5).search_files, pattern, "notes.txt")
     assert time.monotonic() - began < 3
-
-
-def test_an_expression_that_takes_all_memory_ends_alone(opened: Files) -> None:
-    began = time.monotonic()
-    text = refused(opened.search_files, "(?:" * 5 + "a" + "{60000})" * 5 + "x" * 100)
-    assert "memory" in text or "regular expression" in text
-    assert time.monotonic() - began < 12
 
 
 # --- ways out ----------------------------------------------------------------------------------------------
@@ -415,7 +414,7 @@ def test_nothing_outside_is_read_while_links_are_swapped_in(
                     assert text == "1  harmless"
                     seen["harmless"] += 1
                 except ToolError as exc:
-                    assert SECRET not in str(exc)
+                    assert SECRET not in str(exc)  # noqa: PT017
                     seen["refused"] += 1
     finally:
         stop.set()

@@ -42,8 +42,10 @@ class Files:
 
     Paths are relative to `root`, with `/`. Nothing is ever written, and nothing outside is reached. Names that
     begin with a dot are left out and refused unless `hidden` is True: `.env` and `.git` hold secrets. Of a file,
-    the first `max_file_bytes` are read; a listing or a search ends after `timeout_s`. Safe to use from many threads; the directory is held open until the
-    object goes. `opening` chooses how paths are resolved, which is for tests: the system's best is the default.
+    the first `max_file_bytes` are read; a listing or a search ends after `timeout_s`.
+
+    Safe to use from many threads; the directory is held open until the object goes. `opening` chooses how paths
+    are resolved, which is for tests: the system's best is the default.
 
     Raises:
         UsageError: `root` is no directory that can be opened, or the system has no way to confine paths (Windows).
