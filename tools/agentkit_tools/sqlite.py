@@ -91,7 +91,7 @@ class _Reader:
     def _connect_virtual_tables(self, connection: sqlite3.Connection) -> None:
         """Let the virtual tables declare themselves, which SQLite reports as changes of the schema, before it is
         asked what is allowed: those of the file (fts5, rtree), and of SQLite's own, `json_each` and `json_tree`."""
-        virtual = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
+        virtual = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
         sources = [_quoted(name) for (name,) in connection.execute(virtual)]
         for source in ["json_each('[]')", "json_tree('[]')", *sources]:
             with contextlib.suppress(sqlite3.Error):  # a module that is not there; told when the table is read
@@ -111,7 +111,7 @@ class _Reader:
             )
         if isinstance(exc, sqlite3.Warning | sqlite3.ProgrammingError) and "one statement" in str(exc):
             return "there is more than one statement. Run one SELECT at a time"
-        if isinstance(exc, sqlite3.DataError | OverflowError) or "too big" in str(exc):
+        if "too big" in str(exc):
             return f"a value or a row is larger than {VALUE_BYTES:,} bytes. Read a part of it: substr(column, 1, 1000)"
         if str(exc) in ("disk I/O error", "database or disk is full"):  # among others where RLIMIT_FSIZE ends a sort
             return f"{exc}; it may have needed too much room to sort. Read less, or sort less"
@@ -185,7 +185,7 @@ def _shown(value: object) -> object:
 
 def _schema(connection: sqlite3.Connection, wanted: str | None) -> dict[str, Any]:
     found = connection.execute(
-        "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') "
+        "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') "
         "AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name"
     ).fetchall()
     own = _own_tables(connection)
