@@ -58,13 +58,14 @@ def make_app(
     requests_per_minute: int | None = None,
     exchanges: Exchanges | None = None,
     log: LogFormat | None = None,
-    write: Callable[[str], object] = sys.stderr.write,
+    write: Callable[[str], object] | None = None,
 ) -> Starlette:
     """Return the ASGI application of a service that answers from `script`.
 
     `models`, `done` (a trailing `[DONE]`), `fault_rate` (0 to 1), `fault_seed` and `faults` (names or kinds) are
     those of a script file where they are None. `requests_per_minute` is a limit to keep; None: none, and the
-    rate-limit headers name a large one. `exchanges` keeps what was asked. `log` gives `write` a line per request.
+    rate-limit headers name a large one. `exchanges` keeps what was asked. `log` gives `write`, stderr by
+    default, a line per request.
     """
     endpoint = _Endpoint(
         script if isinstance(script, LoadedScript) else LoadedScript(lambda: script),
@@ -78,9 +79,16 @@ def make_app(
         limits=_Limits(requests_per_minute),
         exchanges=exchanges or Exchanges(),
         log=log,
-        write=write,
+        write=write or write_stderr,
     )
     return Starlette(routes=[Mount("/", app=endpoint)])
+
+
+def write_stderr(text: str) -> None:
+    """Write to stderr; whoever reads it may have gone, and the server goes on."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 class _TooLarge(Exception):
@@ -243,7 +251,10 @@ class _Endpoint:
     async def _show(self, method: str, headers: Headers, send: Send) -> None:
         refused = _key_refusal(headers, self._api_key)
         if refused is not None:
-            await _send_whole(send, refused.status, refused.headers, json.encode(refused.body))
+            answer = failure_answer(refused)
+            await _send_whole(
+                send, answer.status, answer.headers, answer.body if isinstance(answer.body, bytes) else b""
+            )
         elif method in ("GET", "HEAD"):
             await _send_whole(send, 200, (), json.encode(self._exchanges.as_json()))
         elif method == "DELETE":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_KEPT_BYTES = 256 * 2**20
 """Bodies kept altogether; the oldest requests are forgotten beyond that."""
 
+_LINE_CHARACTERS = 200
 _SECRET = re.compile(r"auth|token|secret|cookie|password|(?<!idempotency-)(?<!idempotency_)key", re.IGNORECASE)
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 
@@ -84,10 +85,10 @@ class Exchange:
     def as_line(self) -> str:
         """Return it as one line for a terminal."""
         clock = datetime.datetime.fromtimestamp(self.time).astimezone().strftime("%H:%M:%S")
-        words = [clock, self.method, self.path]
+        words = [clock, self.method, self.path[:_LINE_CHARACTERS]]
         if self.asked:
             count = self.asked["items"]
-            words += [str(self.asked["model"]), f"{count} item{'s' if count != 1 else ''}"]
+            words += [str(self.asked["model"])[:_LINE_CHARACTERS], f"{count} item{'s' if count != 1 else ''}"]
             words += ["streamed"] if self.asked["stream"] else []
         told = [str(self.status or "-"), ", ".join(self.reply), *(f"fault {name}" for name in self.faults)]
         if self.outcome != "answered":

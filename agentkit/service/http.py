@@ -33,7 +33,7 @@ try:
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    from agentkit.service.asgi import CLOSE_EXTENSION, make_app
+    from agentkit.service.asgi import CLOSE_EXTENSION, make_app, write_stderr
 except ImportError as exc:
     raise UsageError(
         f"the server needs {exc.name}, of the extra 'server'. In the checkout: pip install -e '.[server]'"
@@ -83,7 +83,7 @@ def serve(
     default; `on_ready` is called with the base URL as soon as it can be asked. Raises `UsageError`, also where
     the port is taken.
     """
-    tell = write or _write_stderr
+    tell = write or write_stderr
     app = make_app(
         script,
         models=models,
@@ -156,7 +156,7 @@ def running(
         requests_per_minute=requests_per_minute,
         exchanges=exchanges,
         log=log,
-        write=write or _write_stderr,
+        write=write,
     )
     listener = _listen(host, port)
     server = _server(app)
@@ -179,13 +179,15 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Event | None = None
         self._stopping = False
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await super().startup(sockets=sockets)
-        if self._stopping:
-            self.should_exit = True
+        self._stopped = asyncio.Event()
+        while not self._stopping and not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), 0.1)
 
     def stop(self) -> None:
         """End, and break off what is under way."""
@@ -195,6 +197,8 @@ class _Server(uvicorn.Server):
                 self._loop.call_soon_threadsafe(self._break_off)
 
     def _break_off(self) -> None:
+        if self._stopped is not None:
+            self._stopped.set()
         for task in list(self.server_state.tasks):
             task.cancel()
 
@@ -311,13 +315,6 @@ def _listen(host: str, port: int) -> socket.socket:
 def _base_url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
-
-
-def _write_stderr(text: str) -> None:
-    # whoever reads it may have gone; the server goes on
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
 
 
 @contextlib.contextmanager

@@ -56,18 +56,14 @@ def load_script(path: str | Path) -> LoadedScript:
         from agentkit.service.yaml_script import load_yaml
 
         return load_yaml(path)
-    raise ScriptError(
-        f"a script is a .yaml, .yml, .json or .py file, not {path.suffix or 'without suffix'}.", file=str(path)
-    )
+    raise ScriptError("unknown kind of file. A script is a .yaml, .yml, .json or .py file.", file=str(path))
 
 
 def _load_python(path: Path) -> LoadedScript:
     module = _execute(path)
     script = getattr(module, "script", None)
     if script is None:
-        raise ScriptError(
-            "defines no `script`. Define a function of the request, or a list of replies.", file=str(path)
-        )
+        raise ScriptError("defines no `script`: a function of the request, or a list of replies.", file=str(path))
     models = getattr(module, "models", None)
     if models is not None and (
         isinstance(models, str) or not (isinstance(models, list | tuple) and all(isinstance(m, str) for m in models))

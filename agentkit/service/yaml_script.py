@@ -151,7 +151,7 @@ def _read_replies(spot: Spot) -> list[Rule]:
     replies = tuple(_read_reply(each, None) for each in spot.sequence("a list of replies"))
     if not replies:
         spot.fail("the list is empty; allowed are one or more replies.")
-    return [Rule(Scene, replies, len(replies), f"{len(replies)} replies in order")]
+    return [Rule(_always, replies, len(replies), f"{len(replies)} replies in order")]
 
 
 def _read_rules(spot: Spot) -> list[Rule]:
@@ -166,7 +166,7 @@ def _read_rule(spot: Spot) -> Rule:
     if ("reply" in found) == ("replies" in found):
         both = "both reply and replies" if "reply" in found else "neither reply nor replies"
         spot.fail(f"it has {both}; allowed is one of them.")
-    when, regex = _read_when(found["when"]) if "when" in found else (Scene, None)
+    when, regex = _read_when(found["when"]) if "when" in found else (_always, None)
     if "reply" in found:
         replies: tuple[MakeReply, ...] = (_read_reply(found["reply"], regex),)
         most = found["times"].integer(1) if "times" in found else None
@@ -215,6 +215,10 @@ def _read_when(spot: Spot) -> tuple[Callable[[ReceivedRequest], Scene | None], r
         return scene
 
     return when, regex
+
+
+def _always(request: ReceivedRequest) -> Scene:
+    return Scene(request, output=request.last_output)
 
 
 def _with_match(scene: Scene, held: re.Match[str] | bool) -> Scene:

@@ -430,11 +430,16 @@ def test_a_conversation_goes_round():
 @pytest.mark.parametrize("stream", [False, True])
 def test_every_fault_can_be_served(name, stream):
     given = FAULTS[name](as_answer([call("f", {"a": 1})]))
+
+    async def sleep(_seconds):
+        pass
+
+    service = Service([given], sleep=sleep)
     if name == "disconnect":
         with pytest.raises(ConnectionCut):
-            post(Service([given]), stream=stream)
+            post(service, stream=stream)
     else:
-        assert post(Service([given]), stream=stream)[2]
+        assert post(service, stream=stream)[2]
 
 
 def test_threads_with_loops_of_their_own():

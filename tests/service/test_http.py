@@ -61,10 +61,10 @@ def post_bytes(body, *headers, path="/v1/responses"):
 
 
 def read_all(sock):
-    data = b""
+    pieces = []
     while piece := sock.recv(65536):
-        data += piece
-    return data
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def read_until(sock, mark):
@@ -265,7 +265,12 @@ def test_a_disconnect_sends_nothing():
         (b'{"a": ' * 5000 + b"1" + b"}" * 5000, {}, None, "nested"),
         (b"[]", {}, "invalid_type", "JSON object"),
         (b"model=m&input=hi", {"content-type": "application/x-www-form-urlencoded"}, None, "not valid JSON"),
-        (gzip.compress(b'{"model":"m","input":"hi"}'), {"content-encoding": "gzip"}, None, "Content-Encoding is 'gzip'"),
+        (
+            gzip.compress(b'{"model":"m","input":"hi"}'),
+            {"content-encoding": "gzip"},
+            None,
+            "Content-Encoding is 'gzip'",
+        ),
         (gzip.compress(b'{"model":"m","input":"hi"}'), {}, None, "invalid UTF-8"),
         ('{"model":"m","input":"hi"}'.encode("utf-16"), {}, None, "UTF-8"),
         (b"{}", {}, "missing_required_field", "model"),
@@ -358,19 +363,19 @@ def test_a_slow_reader_holds_up_its_own_answer_only(http):
 
     def model(request):
         if request.last_text == "long":
-            return reply(rewrite(counted), "x" * 20_000_000, split=10_000)
+            return reply(rewrite(counted), "x" * 10_000_000, split=10_000)
         return "Hello"
 
-    with running(model) as server, connect(server, receive_bytes=4096) as sock:
+    with running(model) as server, connect(server, receive_bytes=65536) as sock:
         sock.sendall(post_bytes({"model": "m", "input": "long", "stream": True}, "connection: close"))
         assert sock.recv(1) == b"H"
         before = -1
         while before != made:  # each turn is a whole answer to somebody else
             before = made
             assert http.post(f"{server.base_url}/responses", json=HELLO).status_code == 200
-        assert made < 1500, "the server ran ahead of its reader"
+        assert made < 900, "the server ran ahead of its reader"
         data = read_all(sock)
-    assert made > 2000
+    assert made > 1000
     assert data.endswith(b"0\r\n\r\n")
 
 
@@ -388,13 +393,12 @@ def test_half_open_connections_take_nothing_from_others(server, http):
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
         b"\x00" * 1000 + b"\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
         b"GET\r\n\r\n",
         b"POST /v1/responses HTTP/1.1\r\ncontent-length: five\r\n\r\n",
         b"POST /v1/responses HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n",
     ],
-    ids=["tls", "zeros", "version", "word", "length", "chunk", "long"],
+    ids=["tls", "zeros", "word", "length", "chunk", "long"],
 )
 def test_what_is_not_http_gets_a_400_in_the_envelope(server, http, garbage):
     with connect(server) as sock:
@@ -510,6 +514,7 @@ def test_requests_are_shown_without_secrets(http):
 
 def test_deleting_the_requests_starts_the_script_again(http):
     with running(["One", "Two"]) as server:
+
         def ask():
             return http.post(f"{server.base_url}/responses", json=HELLO).json()["output"][0]["content"][0]["text"]
 
@@ -611,9 +616,7 @@ def test_an_agent_survives_what_can_be_survived(weather_server, fault, stream):
     assert result.text.endswith("Take a coat.")
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"), [("rate_limited", RateLimited), ("context_length_exceeded", Exception)]
-)
+@pytest.mark.parametrize(("fault", "error"), [("rate_limited", RateLimited), ("context_length_exceeded", Exception)])
 def test_a_fault_that_stays_is_an_error(weather_server, fault, error):
     retry = RetryPolicy(sleep=_no_wait)
     headers = {"x-agentkit-fault": fault}
@@ -640,29 +643,40 @@ print("returned")
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_even_with_an_answer_under_way(number):
+@pytest.fixture
+def process():
     arguments = [sys.executable, "-W", "error", "-c", _SERVE]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        line = process.stderr.readline()
-        base_url = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+/v1)\n", line)[1]
-        body = {**HELLO, "stream": True}
-        with (
-            httpx.Client(trust_env=False, timeout=20) as client,
-            client.stream("POST", f"{base_url}/responses", json=body) as response,
-        ):
-            next(line for line in response.iter_lines() if "delta" in line)
-            process.send_signal(number)
-            with pytest.raises(httpx.RemoteProtocolError):
-                response.read() if False else list(response.iter_raw())
-        out, err = process.communicate(timeout=20)
-    finally:
+    yield process
+    if process.poll() is None:
         process.kill()
-        process.wait()
+    process.communicate()
+
+
+def base_url_of(process):
+    return re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+/v1)\n", process.stderr.readline())[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_ends_it_even_with_an_answer_under_way(process, http):
+    url = f"{base_url_of(process)}/responses"
+    with http.stream("POST", url, json={**HELLO, "stream": True}) as response:
+        lines = response.iter_lines()
+        next(line for line in lines if "delta" in line)
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(lines)
+    out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (0, "returned\n")
     assert re.fullmatch(r"\d\d:\d\d:\d\d POST /v1/responses m 1 item streamed -> 200; message; stopped; .* s\n", err)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_sigterm_ends_it_too(process, http):
+    assert http.get(f"{base_url_of(process)}/models").status_code == 200
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "returned\n")
 
 
 def test_a_taken_port_is_named(server):
