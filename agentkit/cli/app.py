@@ -199,3 +199,108 @@ def tools(file: str, as_json: bool) -> int:
     from agentkit.cli.catalogue import list_tools
 
     return list_tools(file, as_json=as_json)
+
+
+@app.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit serve script.yaml
+      agentkit serve script.py --port 0 --log-json
+      agentkit serve script.yaml --fault-rate 0.2 --fault-seed 7 --faults transient
+      AGENTKIT_BASE_URL=http://127.0.0.1:8000/v1 agentkit doctor
+
+    \b
+    Exit codes:
+      0    ended by Ctrl-C or SIGTERM
+      2    a mistake in the command or the script, or the port is taken
+    """
+)
+@click.argument("script", type=FILE, shell_complete=complete_file)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="A model it knows; may be given several times.")
+@click.option("--done/--no-done", default=None, help="End streams with data: [DONE].")
+@click.option("--fault-rate", type=click.FloatRange(0, 1), help="The share of answers that go wrong.")
+@click.option("--fault-seed", type=int, help="The same seed gives the same faults to the same requests.")
+@click.option("--faults", metavar="NAME,...", help="Which: names, or transient, final, form, model for all of a kind.")
+@click.option("--api-key", metavar="KEY", envvar="AGENTKIT_SERVE_KEY", help="Refuse requests without this key.")
+@click.option("--requests-per-minute", type=click.IntRange(min=1), help="Answer 429 above this.")
+@click.option("--quiet", is_flag=True, help="Say nothing of requests.")
+@click.option("--log-json", is_flag=True, help="Say it in JSON, a line for each request.")
+def serve(
+    script: Path,
+    host: str,
+    port: int,
+    models: tuple[str, ...],
+    done: bool | None,
+    fault_rate: float | None,
+    fault_seed: int | None,
+    faults: str | None,
+    api_key: str | None,
+    requests_per_minute: int | None,
+    quiet: bool,
+    log_json: bool,
+) -> int:
+    """Serve a scripted model over HTTP, as a stateless Responses API.
+
+    SCRIPT is a YAML file, or a Python file that defines script: a function of the request, or a list of replies.
+    Options go over what the script itself says.
+
+    On stderr it says in one line per request what it did. GET /requests gives what it was asked, and the header
+    x-agentkit-fault asks for a fault. It needs the extra server. Keep a key off the command line with
+    AGENTKIT_SERVE_KEY.
+    """
+    from agentkit.cli.serving import ServeOptions, serve_script
+
+    return serve_script(
+        ServeOptions(
+            script=script,
+            host=host,
+            port=port,
+            models=models,
+            done=done,
+            quiet=quiet,
+            log_json=log_json,
+            fault_rate=fault_rate,
+            fault_seed=fault_seed,
+            faults=tuple(name.strip() for name in (faults or "").split(",") if name.strip()),
+            api_key=api_key,
+            requests_per_minute=requests_per_minute,
+        )
+    )
+
+
+@app.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit doctor
+      agentkit doctor http://localhost:8000/v1 --model qwen3
+      agentkit doctor --quick --json | jq .ok
+
+    \b
+    Exit codes:
+      0    nothing that is needed failed
+      1    something did: the server, its key, a plain or streamed answer, a tool round trip
+      2    a mistake in the command
+      130  Ctrl-C; after another signal 128 plus its number
+    """
+)
+@click.argument("url", required=False)
+@click.option("--model", metavar="NAME", help="Ask this model; by default AGENTKIT_MODEL, else the first listed.")
+@click.option("--quick", "--no-probe", "quick", is_flag=True, help="Don't probe: no tokens are spent.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object instead.")
+def doctor(url: str | None, model: str | None, quick: bool, as_json: bool) -> int:
+    """Look at the environment and the server, and try what the server can do.
+
+    URL is the server's address as for Client, such as http://localhost:8000/v1; by default it is the one that
+    agents take from the environment. The key for a URL is AGENTKIT_API_KEY, or the provider's own where the
+    URL is the provider's.
+
+    Each line says what request was made and what was seen. The seven probes take about ten short requests.
+    Keys are named, never shown, and so are the values in a URL's query.
+    """
+    from agentkit.cli.diagnosis import diagnose
+
+    return diagnose(url, model=model, probing=not quick, as_json=as_json)

@@ -149,7 +149,7 @@ class Chat:
             self._is_open = result is None
         if interrupted and self._interrupts.is_final:
             raise KeyboardInterrupt
-        if result is None:
+        if result is None and (message is None or self.talk is not before):
             self._advise()
 
     def _extend(self, transcript: Transcript, *, is_new: bool) -> None:
@@ -226,7 +226,7 @@ class Chat:
             self.note("Ctrl-D ends the chat.")
             return
         try:
-            self._obey(entry)
+            self._obey(entry, lines)
         except KeyboardInterrupt:  # in the middle of a command
             if self._interrupts.is_final or not lines.interactive:
                 raise
@@ -234,7 +234,7 @@ class Chat:
         if self._interrupts.signal is not None and not lines.interactive:
             raise KeyboardInterrupt  # who interrupts a script means all of it
 
-    def _obey(self, entry: str) -> None:
+    def _obey(self, entry: str, lines: Lines) -> None:
         if is_command(entry):
             try:
                 run_command(entry, self)
@@ -247,6 +247,8 @@ class Chat:
             self.draft = entry
         elif entry.strip():
             self.ask(entry.strip())
+            if lines.interactive:
+                self.notes.write("\n")
 
     def _count(self, before: Transcript, now: Transcript, result: Result[object] | None) -> None:
         new = [e.response for e in now.entries[len(before.entries) :] if isinstance(e, ResponseEntry)]
@@ -276,7 +278,7 @@ class Chat:
             recite(self.talk.transcript, self.notes, only_last=True)
         elif options.save is not None and options.save.exists() and (kept := _turns_in(options.save)):
             self.note(
-                f"! {options.save} holds a conversation of {kept} turns, which the next answer replaces. "
+                f"! {options.save} holds a conversation of {kept}, which the next answer replaces. "
                 f"To go on with it: --continue {shlex.quote(str(options.save))}",
                 WARNING,
             )
@@ -299,8 +301,10 @@ def without_last_message(transcript: Transcript) -> Transcript:
     return Transcript(transcript.entries[: positions[-1] if positions else 0])
 
 
-def _turns_in(path: Path) -> int:
+def _turns_in(path: Path) -> str:
+    """Return how many turns a file holds, in words; empty where it holds none."""
     try:
-        return read_transcript(path).turns
+        turns = read_transcript(path).turns
     except UsageError:
-        return 0
+        return ""
+    return f"{turns} {'turn' if turns == 1 else 'turns'}" if turns else ""

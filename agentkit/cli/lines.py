@@ -65,10 +65,10 @@ class PlainLines:
         text, prompt = "", PROMPT
         while True:
             line = self._read_line(prompt)
-            if not line:
+            if not line and not text:
                 raise EOFError
             text += line.rstrip("\r\n")
-            if not text.endswith("\\"):
+            if not line or not text.endswith("\\"):
                 return text
             text, prompt = text[:-1] + "\n", CONTINUED
 

@@ -91,6 +91,7 @@ class Shell:
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tools")]),
             "PYTHONWARNINGS": "error",
             "PYTHONUTF8": "1",
+            "XDG_STATE_HOME": str(self.folder / "state"),
             **{name: os.environ[name] for name in keep if name in os.environ},
             **self.env,
         }
@@ -128,6 +129,19 @@ class Terminal:
             assert time.monotonic() < deadline, f"{text!r} never came:\n{self.text}"
             assert self._read(), f"{text!r} never came:\n{self.text}"
 
+    def type(self, keys: str, *until: str) -> None:
+        """Send keys, and wait for texts that come after them, one after the other."""
+        seen = len(self._seen)
+        os.write(self._own, keys.encode())
+        for text in until:
+            while (found := self._seen.find(text.encode(), seen)) < 0:
+                assert self._read(), f"{text!r} never came after {keys!r}:\n{self.text}"
+            seen = found + len(text.encode())
+
+    def press(self, keys: str) -> None:
+        """Send keys."""
+        os.write(self._own, keys.encode())
+
     def interrupt(self, number: int = signal.SIGINT) -> None:
         self._process.send_signal(number)
 
@@ -138,6 +152,12 @@ class Terminal:
         return self._process.wait(30)
 
     def _read(self) -> bool:
+        import select
+
+        if not select.select([self._own], [], [], 15)[0]:
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError(f"nothing came for 15 s:\n{self.text}")
         with contextlib.suppress(OSError):  # Linux says EIO where the other end is closed
             if data := os.read(self._own, 65536):
                 self._seen += data
