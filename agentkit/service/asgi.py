@@ -237,7 +237,9 @@ class _Endpoint:
             exchange.outcome = "cut"
             connection.close()
         except Exception as exc:  # noqa: BLE001 - a script may raise anything, and the server goes on
-            self._write(f"{printable(f'the script failed on request {exchange.number}')}:\n{traceback.format_exc()}")
+            # a mistake in a YAML script says where it is; one in a script's code needs the way to it
+            said = printable(str(exc)) if isinstance(exc, UsageError) else f"\n{traceback.format_exc()}"
+            self._write(f"the script failed on request {exchange.number}: {said}")
             exchange.reply = (f"{type(exc).__name__}",)
             if exchange.status is not None:
                 exchange.outcome = "cut"

@@ -411,7 +411,7 @@ def test_the_example():
     question = user("Do I need a coat in Oslo?")
     model = {"model": "gpt-oss-120b"}
     assert said(service, [question], **model) == ["(I have to look it up.)", 'weather {"city":"Oslo"}']
-    answer = [question, *called('{"temp": 7, "sky": "rain"}')]
+    answer = [question, *called('{"temperature": 7, "sky": "rain"}')]
     assert said(service, answer, **model) == ["It is 7 °C: rain."]
     assert said(service, [question, *called("error: no such city")], **model) == ["I can't find that out."]
     assert said(service, "are you busy?", **model) == "429 insufficient_quota"
