@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import httpx
 
 from agentkit import __version__, json
+from agentkit.budget import Budget
 from agentkit.errors import (
     AgentkitError,
     ProtocolError,
@@ -34,7 +35,7 @@ from agentkit.gate import Gate
 from agentkit.profile import find_profile
 from agentkit.request import Request
 from agentkit.response import Response
-from agentkit.retry import Attempts, RetryPolicy
+from agentkit.retry import Attempts, RetryPolicy, is_overload
 from agentkit.sse import SSEDecoder
 from agentkit.status import RATE_LIMIT_HEADERS, escape, retry_after, status_error
 from agentkit.wire import Answer, Timeouts, Wire, within
@@ -75,6 +76,11 @@ class Stats:
     """HTTP requests that failed."""
     in_flight: int = 0
     """HTTP requests under way."""
+    concurrency: int | None = None
+    """HTTP requests that may be under way at once: `max_concurrency`, and less while the server has too much to do
+    (429, 503, queue_full). None: any number, until it first complains."""
+    retries_left: float = 0.0
+    """Retries that the client's budget would pay for; see `RetryPolicy`."""
     rate_limits: dict[str, str] = field(default_factory=dict)
     """The server's last word on its rate limits, as it wrote it: `limit_requests`, `remaining_requests`,
     `reset_requests`, and the same with `_day`."""
@@ -116,6 +122,8 @@ class Client:
         self._api_key = _checked_key(api_key)
         self._headers = _checked_headers(headers or {})
         self._gate = Gate(_checked_limit(max_concurrency), patience_s=self.timeouts.pool)
+        self._budget = Budget(self.retry.budget_ratio, self.retry.budget_burst)
+        self._count()
         self._wire = Wire(self._url, transport=transport, verify=verify, trust_env=trust_env, timeouts=self.timeouts)
         self._responses_url = _endpoint(self._url, b"responses")
         self._models_url = _endpoint(self._url, b"models")
@@ -216,17 +224,19 @@ class Client:
             return request
         return Request.of(request, stream=stream, profile=self.profile)
 
-    def exchange(self, request: Request) -> AsyncGenerator[Event | Response]:
+    def exchange(self, request: Request, *, resample: bool = True) -> AsyncGenerator[Event | Response]:
         """Send a request until it is answered or given up: yields events as they come, then the response.
 
-        Every attempt sends the same bytes under the same client request id.
+        Every attempt sends the same bytes under the same client request id. `resample=False`: a call that the server
+        couldn't read (`adapter_mapping_failed`) is an error at once.
         """
-        return self._retried(lambda trace, number: self._ask(request, trace, number))
+        return self._retried(lambda trace, number: self._ask(request, trace, number), resample=resample)
 
     async def _retried(
-        self, ask: Callable[[str, int], AsyncGenerator[T]]
+        self, ask: Callable[[str, int], AsyncGenerator[T]], *, resample: bool = True
     ) -> AsyncGenerator[T | AttemptDiscarded | RetryWaiting | Response]:
         """Ask until it works or the policy gives up. `ask` takes the client request id and the attempt's number."""
+        self._budget.earn()
         self._count(requests=1)
         trace = secrets.token_hex(16)
         attempts: Attempts | None = None
@@ -242,9 +252,15 @@ class Client:
                 error = exc
             else:
                 return
-            self._count(failures=1)
-            attempts = attempts or Attempts(self.retry, self.profile, refreshable_key=callable(self._api_key))
+            attempts = attempts or Attempts(
+                self.retry,
+                self.profile,
+                budget=self._budget,
+                refreshable_key=callable(self._api_key),
+                resample=resample,
+            )
             wait = attempts.next_wait(error, self.retry.clock() - started)
+            self._count(failures=1)
             error.attempts = tuple(attempts.failed)
             if wait is None:
                 if isinstance(error, ResponseFailed) and error.response is not None:
@@ -282,7 +298,7 @@ class Client:
     ) -> AsyncIterator[tuple[Answer, float | None]]:
         """Send a request, hold its answer while that is read, and tell until when it must be; raise a server's no."""
         headers = await self._header_list(trace, number, stream=request.stream)
-        async with self._gate:
+        async with self._gate as entered:
             self._count(attempts=1, in_flight=1)
             try:
                 deadline = _after(self.timeouts.first_byte if request.stream else self.timeouts.total)
@@ -293,7 +309,12 @@ class Client:
                     self._note_rate_limits(answer)
                     if answer.status != 200:
                         raise await self._refusal(answer, method, url, request.model)
+                    self._gate.widen()
                     yield answer, deadline if not request.stream else None
+            except AgentkitError as exc:
+                if is_overload(exc, self.profile):
+                    self._gate.narrow(entered)
+                raise
             finally:
                 self._count(in_flight=-1)
 
@@ -345,6 +366,10 @@ class Client:
                 raise self._stream_end(answer, decoder, fold, request)
         if fold.mismatch:
             _log.warning("the stream's events and its final response differ; the final response holds")
+        if fold.gap:
+            _log.warning("events of the stream are missing; the final response is whole, and holds")
+        if fold.repeats:
+            _log.info("%d events of the stream came twice, and count once", fold.repeats)
         await _drain(answer)  # before the response: whoever takes that closes this generator, and the connection
         yield _checked_response(Response(fold.response.raw, answer.header("x-request-id") or None), answer)
 
@@ -377,10 +402,9 @@ class Client:
             b"x-attempt": b"%d" % number,
         }
         if (key := await self._key()) is not None:
-            # Azure takes keys in `api-key`, and tokens, which come from a function, as Bearer.
-            if self.profile.name == "azure" and isinstance(self._api_key, str):
-                headers[b"api-key"] = key.encode()
-            else:
+            if self.profile.key_header != "authorization" and isinstance(self._api_key, str):
+                headers[self.profile.key_header.encode()] = key.encode()
+            else:  # what a function brings is a token, also where keys have a header of their own
                 headers[b"authorization"] = b"Bearer " + key.encode()
         headers |= self._headers
         return list(headers.items())
@@ -393,11 +417,14 @@ class Client:
             stats.attempts += attempts
             stats.failures += failures
             stats.in_flight += in_flight
+            stats.concurrency = self._gate.limit
+            stats.retries_left = self._budget.left
 
     def _after_fork(self) -> None:
         """Begin anew in a forked child: connections and requests under way belong to the parent."""
         self._wire.abandon()
-        self._gate = Gate(self._gate.limit, patience_s=self.timeouts.pool)
+        self._gate = Gate(self._gate.most, patience_s=self.timeouts.pool)
+        self._budget = Budget(self.retry.budget_ratio, self.retry.budget_burst)
         self._counting = threading.RLock()
         self.stats.in_flight = 0
 

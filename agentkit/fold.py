@@ -122,13 +122,16 @@ class ResponseFold:
     holds no response.
     """
 
-    __slots__ = ("_gap", "_items", "_numbers", "_unnumbered", "error", "mismatch", "response")
+    __slots__ = ("_items", "_numbers", "_unnumbered", "error", "gap", "mismatch", "repeats", "response")
 
     def __init__(self) -> None:
         self._items: list[_OpenItem] = []
         self._numbers: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
         self._unnumbered = False
-        self._gap = False
+        self.gap = False
+        """Whether the numbers of events say that some are missing."""
+        self.repeats = 0
+        """Events that came a second time, and were dropped."""
         self.response: Response | None = None
         self.error: JSONObject | None = None
         """What an `error` event said, shaped as an HTTP error body. A `response.failed` may still follow."""
@@ -162,15 +165,16 @@ class ResponseFold:
         number = data.get("sequence_number")
         if isinstance(number, bool) or not isinstance(number, int):
             if str(data["type"]).startswith("response."):
-                self._unnumbered, self._gap = True, False  # numbers that only some events carry say nothing (LiteLLM)
+                self._unnumbered, self.gap = True, False  # numbers that only some events carry say nothing (LiteLLM)
             return False
         if self._unnumbered:
             return False
         if self._numbers:
             last, _ = self._numbers[-1]
             if number > last:
-                self._gap = self._gap or number > last + 1
+                self.gap = self.gap or number > last + 1
             elif (number, raw) in self._numbers:
+                self.repeats += 1
                 return True
             elif number == last == 0:
                 self._unnumbered = True  # a server that writes 0 on every event
@@ -178,7 +182,7 @@ class ResponseFold:
             else:
                 raise StreamBroken(f"event {number} came after event {last}, with another content than before")
         elif number > 1:
-            self._gap = True
+            self.gap = True
         self._numbers.append((number, raw))
         return False
 
@@ -321,7 +325,7 @@ class ResponseFold:
 
     def _on_error(self, data: JSONObject) -> tuple[Event, ...]:
         nested = data.get("error")
-        flat: JSONObject = {k: v for k, v in data.items() if k in ("message", "code", "param")}
+        flat: JSONObject = {k: v for k, v in data.items() if k in ("message", "code", "param", "error_model_output")}
         self.error = self.error or {"error": nested or flat}
         return _NOTHING
 
@@ -335,13 +339,13 @@ class ResponseFold:
         final = raw.get("output")
         if isinstance(final, list) and final and _holds_all(final, seen):
             self.mismatch = bool(seen) and Counter(_texts(final)) != Counter(_texts(seen))
-        elif self._gap and status != "failed":
+        elif self.gap and status != "failed":
             raise StreamBroken("events are missing, and the final response doesn't carry the items")
         elif seen:
             raw = {**raw, "output": cast("list[JSON]", seen)}
         self.response = Response.parse(raw)
-        shown = {opened.base.get("type") for opened in self._items if opened.shown}
-        unseen = [item for item in self.response.output if item.get("type") not in shown]
+        shown = {_type(opened.base) for opened in self._items if opened.shown}
+        unseen = [item for item in self.response.output if _type(item) not in shown]
         return tuple(delta for item in unseen for delta in deltas_of(item))
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[ResponseFold, JSONObject], tuple[Event, ...]]]] = {
@@ -390,13 +394,18 @@ def _holds_all(final: list[JSON], seen: list[Item]) -> bool:
     """Tell whether a final output holds at least the items seen. By type, since ids may change on the way."""
     if not all(isinstance(item, dict) for item in final):
         return False
-    have = Counter(item.get("type") for item in cast("list[Item]", final))
-    return not Counter(item.get("type") for item in seen) - have
+    have = Counter(map(_type, cast("list[Item]", final)))
+    return not Counter(map(_type, seen)) - have
+
+
+def _type(item: Item) -> str:
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else repr(kind)
 
 
 def _texts(output: list[JSON] | list[Item]) -> list[object]:
     said = (
-        (item.get("type"), item.get("arguments") or items.message_text(item))
+        (item.get("type"), _text(item.get("arguments")) or items.message_text(item))
         for item in cast("list[Item]", output)
         if item.get("type") in ("message", "function_call")
     )

@@ -14,14 +14,18 @@ from agentkit.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One server's ways."""
+    """One server's ways, as far as they change what is sent or what is made of an error."""
 
     name: str
     """What `Client(profile=...)` calls it."""
     hosts: tuple[str, ...] = ()
     """Ends of the host names that it answers under."""
+    key_header: str = "authorization"
+    """The header that a key goes into; `authorization` takes it as `Bearer`."""
     encrypted_reasoning: bool = False
     """Whether reasoning only goes back encrypted under `store: false`, and must be asked for with `include`."""
+    spoken_reasoning: bool = False
+    """Whether reasoning only goes back with its text in `content`."""
     image_urls: bool = True
     """Whether the server fetches pictures by their address."""
     files: bool = True
@@ -30,29 +34,44 @@ class Profile:
     """Error codes after which trying again is no use, whatever the status says."""
 
 
-# "data: URL only; external URLs not supported"; input_file is not in its specification; `insufficient_quota`
-# is the code of its rate limit (SambaNova, OpenAPI and error pages).
-SAMBANOVA = Profile(name="sambanova", hosts=("sambanova.ai",), image_urls=False, files=False)
+SAMBANOVA = Profile(
+    name="sambanova",
+    hosts=("sambanova.ai",),
+    image_urls=False,  # "data: URL only; external URLs not supported" (OpenAPI, input_image)
+    files=False,  # input_file is in none of its schemas (OpenAPI)
+    final_codes=frozenset(),  # `insufficient_quota` with 429 is the code of its rate limit (error codes)
+)
 
-# "insufficient_quota": out of credit (OpenAI, error codes). Reasoning items can be replayed without storage
-# where include has "reasoning.encrypted_content" (OpenAI, reasoning guide).
+# The code where an account is out of credit (OpenAI, error codes).
+_OUT_OF_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+
 OPENAI = Profile(
     name="openai",
     hosts=("api.openai.com", "chatgpt.com"),
+    # With "reasoning.encrypted_content" in `include`, reasoning can be replayed without storage; without it, the
+    # server can't find the item again by its id (OpenAI, reasoning guide; seen in recorded traffic).
     encrypted_reasoning=True,
-    final_codes=frozenset({"insufficient_quota", "billing_hard_limit_reached"}),
+    final_codes=_OUT_OF_CREDIT,
 )
 AZURE = Profile(
     name="azure",
     hosts=("openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"),
-    encrypted_reasoning=True,
-    final_codes=frozenset({"insufficient_quota"}),
+    key_header="api-key",  # a key; a token, which a function brings, goes into `authorization` (Azure, authentication)
+    encrypted_reasoning=True,  # OpenAI's models, under OpenAI's rules
+    final_codes=_OUT_OF_CREDIT,
 )
+# The next two take what they are sent (recorded traffic of both); for spent credit they answer 402 and 403, which are
+# final anyway.
 OPENROUTER = Profile(name="openrouter", hosts=("openrouter.ai",))
 XAI = Profile(name="xai", hosts=("api.x.ai",))
+# The rest run on a host of the user's own, which says nothing: they are chosen by name.
 VLLM = Profile(name="vllm")
-# llama.cpp answers 400 to input_file.
-LLAMA_CPP = Profile(name="llama.cpp", files=False)
+LLAMA_CPP = Profile(
+    name="llama.cpp",
+    # 400 unless a reasoning item has `content`, a non-empty array, and `summary`, an array (llama.cpp server, source).
+    spoken_reasoning=True,
+    files=False,  # 400 for input_file (llama.cpp server, source)
+)
 OLLAMA = Profile(name="ollama")
 LM_STUDIO = Profile(name="lmstudio")
 OTHER = Profile(name="other")

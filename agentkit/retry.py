@@ -13,7 +13,7 @@ What kind of failure it was comes first, since kinds differ in how often it make
 | certificate, other 4xx, 501, 505, spent quota, a wait longer than `max_hint_s`, the total deadline | none |
 
 The server's `x-should-retry` goes before its code, and the code before its status. No row gets more than the policy's
-attempts.
+attempts, and each retry but the one with a new key is paid from the client's budget (see `Budget`).
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ from agentkit.errors import (
     TransportError,
     UsageError,
 )
-from agentkit.status import RATE_CODES, SERVER_CODES
+from agentkit.status import RATE_CODES, SERVER_CODES, UNREADABLE_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import tenacity
 
+    from agentkit.budget import Budget
     from agentkit.profile import Profile
 
 RETRIED_STATUS = {408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
@@ -81,6 +82,10 @@ class RetryPolicy:
     """Longest wait that the client chooses by itself."""
     max_hint_s: float = 60.0
     """Longest wait that a server can ask for."""
+    budget_ratio: float = 0.1
+    """Retries that each request of a client adds to its budget: a tenth of its requests may be retried for long."""
+    budget_burst: float = 10.0
+    """Most retries that the budget holds, and what it begins with; `math.inf` for no budget."""
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     """How to wait."""
     random: Callable[[], float] = _random.random
@@ -91,9 +96,10 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
             raise UsageError(f"attempts={self.attempts!r}; allowed is a whole number from 1 (1: no retries).")
-        for name in ("base_s", "cap_s", "max_hint_s"):
+        for name in ("base_s", "cap_s", "max_hint_s", "budget_ratio", "budget_burst"):
             if not getattr(self, name) >= 0:
-                raise UsageError(f"{name}={getattr(self, name)!r}; allowed are seconds, not negative.")
+                unit = "seconds" if name.endswith("_s") else "numbers"
+                raise UsageError(f"{name}={getattr(self, name)!r}; allowed are {unit}, not negative.")
 
     @classmethod
     def none(cls) -> RetryPolicy:
@@ -104,15 +110,36 @@ class RetryPolicy:
 class Attempts:
     """The failed attempts of one request, and the decision after each of them."""
 
-    __slots__ = ("_kinds", "_policy", "_profile", "_refreshable", "_retrying", "_state", "failed")
+    __slots__ = (
+        "_budget",
+        "_kinds",
+        "_policy",
+        "_profile",
+        "_refreshable",
+        "_resample",
+        "_retrying",
+        "_state",
+        "failed",
+    )
 
-    def __init__(self, policy: RetryPolicy, profile: Profile, *, refreshable_key: bool = False) -> None:
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        profile: Profile,
+        *,
+        budget: Budget | None = None,
+        refreshable_key: bool = False,
+        resample: bool = True,
+    ) -> None:
+        """`resample` tells whether a call that the server couldn't read may be asked for again unchanged."""
         import tenacity  # 9 ms, needed only once something has failed
 
         self.failed: list[Attempt] = []
         self._policy = policy
         self._profile = profile
+        self._budget = budget
         self._refreshable = refreshable_key
+        self._resample = resample
         self._kinds: list[str] = []
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._may_retry), stop=self._is_spent, wait=self._wait
@@ -123,7 +150,7 @@ class Attempts:
         """Record a failure; return the seconds to wait before the next attempt, or None to give up."""
         self._kinds.append(self._kind(error))
         self._state.set_exception((type(error), error, error.__traceback__))
-        again = self._retrying.retry(self._state) and not self._retrying.stop(self._state)
+        again = self._retrying.retry(self._state) and not self._retrying.stop(self._state) and self._can_pay(error)
         wait = float(self._retrying.wait(self._state)) if again else None
         self._state.prepare_for_next_attempt()
         self.failed.append(Attempt(len(self.failed) + 1, error, duration_s, wait))
@@ -138,7 +165,17 @@ class Attempts:
             return "transient"  # no old connection any more, but a server that hangs up
         if kind == "unauthorized" and not self._refreshable:
             return "final"
+        if kind == "unreadable_call" and not self._resample:
+            return "final"
         return kind
+
+    def _can_pay(self, error: AgentkitError) -> bool:
+        # A new key is no second try of the same thing: a server that is down doesn't look at keys.
+        if self._budget is None or self._kinds[-1] == "unauthorized" or self._budget.spend():
+            return True
+        error.add_note("Not tried again: too many of this client's requests failed, and its retry budget is spent.")
+        _log.info("the retry budget is spent: attempt %d is the last: %s", len(self.failed) + 1, error)
+        return False
 
     def _may_retry(self, error: BaseException) -> bool:
         kind = self._kinds[-1]
@@ -177,8 +214,20 @@ def failure_kind(error: AgentkitError, profile: Profile) -> str:
         return _status_kind(error, profile)
     if isinstance(error, ResponseFailed):
         code = error.code
+        if code == UNREADABLE_CALL:
+            return "unreadable_call"
         return "transient" if code not in profile.final_codes and code in SERVER_CODES | RATE_CODES else "final"
     return "protocol" if isinstance(error, ProtocolError) else "final"
+
+
+def is_overload(error: AgentkitError, profile: Profile) -> bool:
+    """Tell whether a server says that it has too much to do, so that fewer requests at once would help."""
+    code = getattr(error, "code", None)
+    if code in profile.final_codes:
+        return False
+    if isinstance(error, StatusError):
+        return error.status in (429, 503) or code in RATE_CODES
+    return isinstance(error, ResponseFailed) and code in RATE_CODES
 
 
 def _status_kind(error: StatusError, profile: Profile) -> str:
@@ -186,7 +235,7 @@ def _status_kind(error: StatusError, profile: Profile) -> str:
         return "transient" if error.should_retry else "final"
     if error.code in profile.final_codes:
         return "final"
-    if error.code == "adapter_mapping_failed":
+    if error.code == UNREADABLE_CALL:
         return "unreadable_call"
     if error.status == 401:
         return "unauthorized"

@@ -17,7 +17,7 @@ import uuid
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from agentkit.entries import InputEntry, ResponseEntry, encode_items
-from agentkit.errors import LimitReached, OutputInvalid, ProtocolError, UsageError
+from agentkit.errors import LimitReached, OutputInvalid, ProtocolError, StatusError, UsageError
 from agentkit.events import Event, OutputRejected, ResponseFinished, TextDelta
 from agentkit.execute import Execution, ToolCall
 from agentkit.items import user_message
@@ -25,6 +25,7 @@ from agentkit.meter import ACTIVE, Meter
 from agentkit.plan import Result
 from agentkit.request import RequestTemplate
 from agentkit.response import Response, Usage
+from agentkit.status import UNREADABLE_CALL
 from agentkit.step import AskModel, Finish, RunCalls, Stop, next_action
 from agentkit.view import InputView
 from agentkit.watchdog import Watchdog
@@ -45,6 +46,8 @@ T = TypeVar("T")
 REPEATS = 20
 """How many times in a row the same call is made before a warning."""
 HEARTBEAT_S = 0.1
+KNOWN_ITEMS = {"message", "reasoning", "function_call"}
+"""Types of items that mean something here."""
 
 _log = logging.getLogger("agentkit")
 
@@ -77,7 +80,9 @@ class Run(Generic[T]):
         self._repeats: tuple[object, int] = (None, 0)
         self._forcing = plan.settings.forces_call
         self._asked_again = False
+        self._told_unreadable = False
         self._usage_warned = False
+        self._unknown_items: set[str] = set()
         self._workers: Workers | None = None
         self._watchdog: Watchdog | None = None
         self._heartbeat: asyncio.Task[None] | None = None
@@ -257,7 +262,11 @@ class Run(Generic[T]):
     @functools.cached_property
     def _input(self) -> _Input:
         return _Input(
-            InputView(self._client.reasoning, needs_encrypted_reasoning=self._client.profile.encrypted_reasoning)
+            InputView(
+                self._client.reasoning,
+                needs_encrypted_reasoning=self._client.profile.encrypted_reasoning,
+                needs_spoken_reasoning=self._client.profile.spoken_reasoning,
+            )
         )
 
     async def _ask(self) -> AsyncGenerator[Event]:
@@ -269,18 +278,28 @@ class Run(Generic[T]):
             raise self._limit_reached(exceeded)
         request = self._template.request(self._input.chunks(self._transcript), forced=self._forcing)
         response: Response | None = None
-        async with contextlib.aclosing(self._client.exchange(request)) as events:
-            async for event in events:
-                if isinstance(event, Response):
-                    response = event
-                    break
-                yield event
+        resample = not self._told_unreadable
+        async with contextlib.aclosing(self._client.exchange(request, resample=resample)) as events:
+            try:
+                async for event in events:
+                    if isinstance(event, Response):
+                        response = event
+                        break
+                    yield event
+            except StatusError as exc:
+                if exc.code != UNREADABLE_CALL or self._told_unreadable:
+                    raise
+                self._told_unreadable = True
+                await self._append(_message(_unreadable(exc)))
+                return
         if response is None:
             raise ProtocolError("the exchange ended without a response")
+        self._told_unreadable = False
         self._turns += 1
         self._response = response
         self._meter.add(response.usage)
         self._warn_of_unreported(response.usage)
+        self._warn_of_unknown(response.output)
         await self._append(ResponseEntry.of(response, key=uuid.uuid4().hex))
         self._forcing = self._forcing and not response.calls
         yield ResponseFinished(response, self._turns)
@@ -289,6 +308,12 @@ class Run(Generic[T]):
         if usage.unreported and self._plan.limits.need_usage and not self._usage_warned:
             self._usage_warned = True
             _log.warning("the server reports no usage: the limits on tokens and cost go unchecked")
+
+    def _warn_of_unknown(self, output: list[Item]) -> None:
+        unknown = {str(item.get("type")) for item in output} - KNOWN_ITEMS - self._unknown_items
+        if unknown:
+            self._unknown_items |= unknown
+            _log.warning("items of unknown types, kept and sent back as they came: %s", ", ".join(sorted(unknown)))
 
     async def _execute(self, calls: tuple[FunctionCall, ...]) -> AsyncGenerator[Event]:
         """Run the calls, and append their outputs whatever happens, unless none was started."""
@@ -404,7 +429,8 @@ class _Input:
         self._seen = len(transcript.entries)
         if self._view.left_out and not self._warned:
             self._warned = True
-            _log.warning("reasoning without encrypted_content can't be sent back to this server, and is left out")
+            wanted = "encrypted_content" if self._view.needs_encrypted_reasoning else "its text in content"
+            _log.warning("reasoning without %s can't be sent back to this server, and is left out", wanted)
         return self._chunks
 
 
@@ -481,6 +507,12 @@ async def _beat() -> None:
 
 def _message(text: str) -> InputEntry:
     return InputEntry(encode_items([user_message(text)]))
+
+
+def _unreadable(error: StatusError) -> str:
+    """Tell the model of a call that the server couldn't read: asking again unchanged has not helped."""
+    wrote = f" You wrote: {error.model_output}" if error.model_output else ""
+    return f"Your tool call could not be read, and was not run. Write it again, its arguments as valid JSON.{wrote}"
 
 
 def _check_parts(items: Sequence[Item], client: Client) -> None:

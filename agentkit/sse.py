@@ -16,6 +16,7 @@ MAX_EVENT_BYTES = 16 * 2**20
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
+_FIELDS = (b"data", b"event", b"id", b"retry", _BOM + b"data")
 
 
 class ServerEvent(NamedTuple):
@@ -71,6 +72,8 @@ class SSEDecoder:
 
     def finish(self) -> list[ServerEvent]:
         """Tell that the stream has ended; return an event whose closing blank line never came."""
+        if any(name.startswith(self._partial) for name in _FIELDS):
+            self._partial.clear()  # cut within the name of a field: no stray line, and nothing to read
         events = self.feed(b"\n") if self._partial else []
         return [*events, self._dispatch()] if self._data else events
 

@@ -39,6 +39,8 @@ CONTEXT_CODES = {
 RATE_CODES = {"rate_limit_exceeded", "rate_limit", "queue_full", "insufficient_quota", "too_many_requests"}
 SERVER_CODES = {"server_error", "internal_server_error", "internal_error", "overloaded", "slow_down", "maintenance"}
 AUTH_CODES = {"invalid_api_key", "invalid_authentication"}
+UNREADABLE_CALL = "adapter_mapping_failed"
+"""SambaNova's code where the model wrote a tool call that the server couldn't read."""
 NOT_FOUND_CODES = {"model_not_found", "model_deprecated"}
 
 
@@ -79,7 +81,8 @@ def read_error(body: bytes) -> ErrorBody:
         kind=kind,
         param=_text(error.get("param")),
         request_id=_text(outer.get("request_id")),
-        model_output=_text(error.get("error_model_output")) or _text(outer.get("error_model_output")),
+        model_output=(_text(error.get("error_model_output")) or _text(outer.get("error_model_output")) or "")[:HEAD]
+        or None,
     )
 
 

@@ -22,17 +22,33 @@ class InputView:
     left out; and reasoning, where the caller or the server's profile asks for another form.
     """
 
-    __slots__ = ("_aliases", "_numbers", "_originals", "_reasoning", "_seen", "left_out", "needs_encrypted_reasoning")
+    __slots__ = (
+        "_aliases",
+        "_numbers",
+        "_originals",
+        "_reasoning",
+        "_seen",
+        "left_out",
+        "needs_encrypted_reasoning",
+        "needs_spoken_reasoning",
+    )
 
-    def __init__(self, reasoning: ReasoningMode = "raw", *, needs_encrypted_reasoning: bool = False) -> None:
+    def __init__(
+        self,
+        reasoning: ReasoningMode = "raw",
+        *,
+        needs_encrypted_reasoning: bool = False,
+        needs_spoken_reasoning: bool = False,
+    ) -> None:
         self._reasoning = reasoning
         self.needs_encrypted_reasoning = needs_encrypted_reasoning
+        self.needs_spoken_reasoning = needs_spoken_reasoning
         self._seen: set[str] = set()
         self._numbers: dict[str, int] = {}
         self._originals: tuple[str, ...] = ()
         self._aliases: tuple[str, ...] = ()
         self.left_out = 0
-        """Reasoning items left out because the server could not find them again."""
+        """Reasoning items left out because the server would refuse them."""
 
     def feed_all(self, entries: Iterable[Entry]) -> Iterator[bytes]:
         """Return the bytes of each entry that sends anything."""
@@ -52,7 +68,8 @@ class InputView:
         self._originals = entry.call_ids
         self._aliases = self._name_calls(entry.call_ids)
         renamed = self._aliases != entry.call_ids
-        reasoning = (self._reasoning != "raw" or self.needs_encrypted_reasoning) and b'"reasoning"' in entry.data
+        is_viewed = self._reasoning != "raw" or self.needs_encrypted_reasoning or self.needs_spoken_reasoning
+        reasoning = is_viewed and b'"reasoning"' in entry.data
         if not (renamed or entry.half_written or reasoning):
             return entry.data
         kept = [item for item in entry.items if not is_dropped(item, entry)]
@@ -89,15 +106,20 @@ class InputView:
     def _view_reasoning(self, items: list[Item]) -> list[Item]:
         if self._reasoning == "drop":
             return [item for item in items if item.get("type") != "reasoning"]
-        kept = [item for item in items if not self._is_lost(item)]
-        self.left_out += len(items) - len(kept)
         if self._reasoning == "summary":
-            kept = [_summary_only(item) if item.get("type") == "reasoning" else item for item in kept]
+            items = [_summary_only(item) if item.get("type") == "reasoning" else item for item in items]
+        kept = [item for item in items if not self._is_refused(item)]
+        self.left_out += len(items) - len(kept)
+        if self.needs_spoken_reasoning:
+            kept = [{"summary": [], **item} if item.get("type") == "reasoning" else item for item in kept]
         return kept
 
-    def _is_lost(self, item: Item) -> bool:
+    def _is_refused(self, item: Item) -> bool:
+        if item.get("type") != "reasoning":
+            return False
         # Under store:false, OpenAI and Azure can't find a reasoning item again by its id, and refuse it.
-        return self.needs_encrypted_reasoning and item.get("type") == "reasoning" and not item.get("encrypted_content")
+        lost = self.needs_encrypted_reasoning and not item.get("encrypted_content")
+        return lost or (self.needs_spoken_reasoning and not item.get("content"))
 
 
 def is_dropped(item: Item, entry: ResponseEntry) -> bool:

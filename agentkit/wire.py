@@ -1,7 +1,7 @@
 """The connections of a client: the one module that opens any.
 
 `AsyncHTTPTransport` is driven directly: an `AsyncClient` around it adds a cookie jar, redirects and a second
-set of timeouts, none of which may touch a conversation, and a fifth of the cost of a request. Connections
+set of timeouts, none of which may touch a conversation, and the time that they take. Connections
 belong to an event loop, so each loop gets its own; they close with it, or with the client.
 """
 
@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import httpcore
 import httpx
 
 from agentkit.errors import AgentkitError, ProtocolError, Timeout, TransportError, UsageError
 from agentkit.status import escape
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ PER_POOL = 10
 """Requests at once over one of httpx's pools: its bookkeeping is quadratic in the connections it holds."""
 PIECE_BYTES = 64 * 2**10
 """As much as is unpacked at once of a compressed body."""
+SMALL_BYTES = 64 * 2**10
+"""As much as is sent without listening for an answer meanwhile: a socket's buffer takes it at once."""
 
 _PACKED = ("gzip", "x-gzip")
 _abandoned: list[object] = []
@@ -343,13 +346,18 @@ class Wire:
                 # a proxy that is spoken to over TLS is checked like the server
                 tls = self._tls if self._proxy.startswith("https:") else None
                 proxy = httpx.Proxy(self._proxy, ssl_context=tls)
-            return httpx.AsyncHTTPTransport(verify=self._tls, limits=limits, trust_env=self._trust_env, proxy=proxy)
+            transport = httpx.AsyncHTTPTransport(
+                verify=self._tls, limits=limits, trust_env=self._trust_env, proxy=proxy
+            )
         except (ValueError, ImportError, httpx.InvalidURL) as exc:
             scheme = str(self._proxy).partition("://")[0]
             raise UsageError(
                 f"the environment names a proxy of the kind {scheme!r} that can't be used: {type(exc).__name__}. "
                 "Allowed are http:// and https://, and socks5:// with httpx[socks]. See trust_env and NO_PROXY."
             ) from None  # the cause quotes the address, password and all
+        # httpx has no word for it
+        transport._pool._network_backend = _ListeningBackend(transport._pool._network_backend)  # noqa: SLF001
+        return transport
 
     def _make_tls(self) -> ssl.SSLContext:
         if self._url.scheme == "http" and not (self._proxy or "").startswith("https:"):
@@ -435,6 +443,82 @@ def _has_surplus(response: httpx.Response) -> bool:
         return bool(_unread(response)[0])
     except AttributeError:
         return False
+
+
+class _ListeningBackend(httpcore.AsyncNetworkBackend):
+    """Makes connections that hear an answer which comes before the request is sent."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  (httpcore's signature)
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _ListeningStream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+
+
+class _ListeningStream(httpcore.AsyncNetworkStream):
+    """A connection that reads while it sends a large body.
+
+    A server that won't take one (413, 400) says so at once and closes. Whoever only sends then gets a broken pipe,
+    and the answer is thrown away with the connection.
+    """
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._early: asyncio.Task[bytes] | None = None
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._early is None:
+            return await self._inner.read(max_bytes, timeout)
+        early, self._early = self._early, None
+        return await early
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        if len(buffer) <= SMALL_BYTES:
+            await self._inner.write(buffer, timeout)
+            return
+        self._early = asyncio.create_task(self._inner.read(PIECE_BYTES))
+        sending = asyncio.create_task(self._inner.write(buffer, timeout))
+        try:
+            await asyncio.wait({sending, self._early}, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done() and _is_answer(self._early):
+                raise httpcore.WriteError("answered before the request was sent")  # httpcore reads the answer then
+            await sending
+        finally:
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait({sending})
+
+    async def aclose(self) -> None:
+        if self._early is not None:
+            early, self._early = self._early, None
+            early.cancel()
+            await asyncio.wait({early})
+            if not early.cancelled():
+                early.exception()  # told to nobody: the connection is over
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        return _ListeningStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> object:
+        return self._inner.get_extra_info(info)
+
+
+def _is_answer(read: asyncio.Task[bytes]) -> bool:
+    """Tell whether what was read ends a request: everything does but "100 Continue" and its like."""
+    return read.exception() is not None or not read.result().startswith((b"HTTP/1.1 1", b"HTTP/1.0 1"))
 
 
 def _checked_verify(verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | str | bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from dataclasses import dataclass
 import pytest
 
 from agentkit import Agent, Event, Result, Transcript
+from tests.faults.leaks import watched
+from tests.faults.rows import ROWS
+
+OF_ROWS = {test for row in ROWS.values() for test in row.tests}
 
 
 @dataclass
@@ -82,3 +87,17 @@ def _nothing_left_behind() -> Iterator[None]:
         thread.join(2.0)
     still = [thread.name for thread in left if thread.is_alive()]
     assert not still, f"threads left behind: {still}"
+
+
+@pytest.fixture(autouse=True)
+def _rules_of_faults(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The tests that a row of the table of faults names leave nothing behind, and no key in a log."""
+    if request.node.nodeid.partition("[")[0] not in OF_ROWS:
+        yield
+        return
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    with watched(temporary):
+        yield

@@ -314,6 +314,45 @@ def test_two_resamples_of_an_unreadable_call():
     assert len(server.requests) == 3
 
 
+def test_a_client_without_budget_left_fails_at_once():
+    """Four requests that fail four times each would be sixteen."""
+    policy = instantly(budget_ratio=0.5, budget_burst=2)
+    with byte_server(serve(refused(503))) as server, make(server, retry=policy) as client:
+        left, sent = [], []
+        for _ in range(4):
+            with pytest.raises(ServerError):
+                client.respond_sync(BODY)
+            left.append(client.stats.retries_left)
+            sent.append(len(server.requests))
+    assert (left, sent) == ([0.0, 0.5, 0.0, 0.5], [3, 4, 6, 7])
+
+
+def test_complaints_of_the_server_lower_the_concurrency_and_answers_raise_it():
+    async def main(server):
+        async with make(server, retry=instantly(attempts=2, budget_burst=100), max_concurrency=8) as client:
+            seen = [client.stats.concurrency]
+            await asyncio.gather(*(client.respond(BODY) for _ in range(8)))
+            seen.append(client.stats.concurrency)
+            await asyncio.gather(*(client.respond(BODY) for _ in range(60)))
+            return [*seen, client.stats.concurrency, client.stats.failures]
+
+    with byte_server(serve(refused(429, "queue_full"), plain())) as server:
+        before, after, later, failures = asyncio.run(main(server))
+    assert (before, later) == (8, 8)
+    assert 2 <= after <= 7
+    assert failures >= 8
+
+
+def test_a_complaint_within_an_answer_counts():
+    failed = {"status": "failed", "error": {"code": "rate_limit_exceeded", "message": "slow"}, "output": []}
+    with (
+        byte_server(serve(http(200, json.dumps(failed).encode()))) as server,
+        make(server, retry=RetryPolicy.none(), max_concurrency=8) as client,
+    ):
+        client.respond_sync(BODY)
+        assert client.stats.concurrency == 4
+
+
 def test_cancelling_a_wait():
     waiting = asyncio.Event()
 

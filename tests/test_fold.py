@@ -518,6 +518,14 @@ def test_all_text_is_shown_once_however_it_comes(name: str, events: list, expect
     assert shown == expected
 
 
+@pytest.mark.parametrize("kind", [{}, [], None, 5])
+def test_an_item_whose_type_is_no_text_is_kept(kind: object):
+    """Found by fuzzing: a type that can't be hashed was a TypeError."""
+    odd = {"type": kind, "id": "o", "arguments": kind}
+    assert output([added(odd), done(odd), completed(odd)]) == [odd]
+    assert output([done(odd), completed()]) == [odd]
+
+
 def test_100_000_deltas_take_linear_time_and_the_memory_of_their_text():
     lines = [
         b'{"type":"response.output_text.delta","item_id":"m","sequence_number":%d,"delta":"abcd"}' % n

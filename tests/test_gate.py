@@ -134,3 +134,75 @@ def test_the_bound_holds_over_threads_and_loops():
         thread.join(10)
     assert (visits, inside) == (400, 0)
     assert most <= 3
+
+
+def run_through(gate, *, refused, at_once):
+    """Send requests at once; the server refuses the first few, and takes the others."""
+
+    async def visit(number):
+        async with gate as entered:
+            await asyncio.sleep(0)
+            if number < refused:
+                gate.narrow(entered)
+            else:
+                gate.widen()
+
+    async def main():
+        await asyncio.gather(*(visit(number) for number in range(at_once)))
+
+    asyncio.run(main())
+    return gate.limit
+
+
+def test_requests_refused_together_halve_the_limit_once():
+    assert run_through(Gate(16), refused=16, at_once=16) == 8
+
+
+def test_without_a_bound_half_of_those_under_way_are_the_limit():
+    gate = Gate(None)
+    assert gate.limit is None
+    assert run_through(gate, refused=12, at_once=12) == 6
+
+
+def test_one_request_alone_is_no_crowd():
+    assert run_through(Gate(None), refused=1, at_once=1) is None
+    gate = Gate(8)
+    for _ in range(10):
+        run_through(gate, refused=1, at_once=1)
+    assert gate.limit == 1
+    assert run_through(gate, refused=1, at_once=1) == 1
+
+
+def test_each_round_of_answers_lets_one_more_in():
+    gate = Gate(16)
+    assert run_through(gate, refused=16, at_once=16) == 8
+    assert run_through(gate, refused=0, at_once=8) == 9
+    assert run_through(gate, refused=0, at_once=9 + 10 + 11) == 12
+    assert run_through(gate, refused=0, at_once=500) == 16
+
+
+def test_a_narrowed_gate_lets_nobody_in_until_enough_have_left():
+    async def main():
+        gate = Gate(4)
+        rounds = [await gate.__aenter__() for _ in range(4)]
+        gate.narrow(rounds[0])
+        waiting = asyncio.create_task(gate.__aenter__())
+        for _ in range(2):
+            await gate.__aexit__()
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        await gate.__aexit__()
+        await asyncio.wait_for(waiting, 1)
+
+    asyncio.run(main())
+
+
+def test_who_waits_at_a_narrowed_gate_is_told_so():
+    async def main():
+        gate = Gate(4, patience_s=0.01)
+        rounds = [await gate.__aenter__() for _ in range(4)]
+        gate.narrow(rounds[0])
+        with pytest.raises(Timeout, match="max_concurrency=4 places, of which the server now takes 2"):
+            await gate.__aenter__()
+
+    asyncio.run(main())

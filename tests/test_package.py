@@ -37,7 +37,7 @@ ORDER = [
     ["fold"],
     ["output", "step", "status"],
     # everything above is pure: no clock, environment, sockets, threads, files
-    ["retry", "gate", "prompt", "portal", "workers", "watchdog", "surroundings"],
+    ["retry", "gate", "budget", "prompt", "portal", "workers", "watchdog", "surroundings"],
     ["wire"],
     ["client"],
     ["execute"],
@@ -116,9 +116,7 @@ def test_httpx_is_named_in_one_module_of_the_core() -> None:
 
 def test_exports_are_those_that_type_checkers_see() -> None:
     stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
-    seen = {
-        alias.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
+    seen = {alias.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     homes = {name: f"agentkit.{home}" for name, home in agentkit._HOMES.items()}
     assert seen == homes
     assert agentkit.__all__ == sorted(homes)

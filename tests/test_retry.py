@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from agentkit.budget import Budget
 from agentkit.errors import (
     AuthenticationError,
     BadRequest,
@@ -18,7 +19,7 @@ from agentkit.errors import (
     UsageError,
 )
 from agentkit.profile import OPENAI, OTHER, SAMBANOVA
-from agentkit.retry import Attempts, RetryPolicy
+from agentkit.retry import Attempts, RetryPolicy, is_overload
 
 
 def status(number, code=None, *, hint=None, should_retry=None, cls=ServerError):
@@ -33,9 +34,15 @@ def transport(kind):
     return error
 
 
-def waits(*errors, profile=OTHER, refreshable_key=False, random=lambda: 1.0, **policy):
+def waits(*errors, profile=OTHER, refreshable_key=False, resample=True, budget=None, random=lambda: 1.0, **policy):
     """Return the wait after each failure, up to the first None, the last failure coming again and again."""
-    attempts = Attempts(RetryPolicy(random=random, **policy), profile, refreshable_key=refreshable_key)
+    attempts = Attempts(
+        RetryPolicy(random=random, **policy),
+        profile,
+        budget=budget,
+        refreshable_key=refreshable_key,
+        resample=resample,
+    )
     found = []
     for number in range(12):
         found.append(attempts.next_wait(errors[min(number, len(errors) - 1)], 0.0))
@@ -64,6 +71,7 @@ CASES = [
     ("certificate", [transport("final")], [None]),
     ("protocol", [ProtocolError("x")], [0.5, None]),
     ("unreadable call", [status(400, "adapter_mapping_failed")], [0.5, 1.0, None]),
+    ("unreadable call in-band", [ResponseFailed("x", code="adapter_mapping_failed")], [0.5, 1.0, None]),
     ("told not to", [status(503, should_retry=False)], [None]),
     ("told to", [status(400, should_retry=True)], PATIENT),
     ("caller's mistake", [UsageError("x")], [None]),
@@ -133,8 +141,69 @@ def test_a_wait_above_a_second_is_a_warning(caplog):
 
 
 @pytest.mark.parametrize(
-    "options", [{"attempts": 0}, {"attempts": True}, {"attempts": 1.5}, {"base_s": -1}, {"cap_s": float("nan")}]
+    "options",
+    [
+        {"attempts": 0},
+        {"attempts": True},
+        {"attempts": 1.5},
+        {"base_s": -1},
+        {"cap_s": float("nan")},
+        {"budget_ratio": -0.1},
+        {"budget_burst": float("nan")},
+    ],
 )
 def test_senseless_policies_are_refused(options):
     with pytest.raises(UsageError, match=next(iter(options))):
         RetryPolicy(**options)
+
+
+def test_a_call_that_may_not_be_resampled():
+    assert waits(status(400, "adapter_mapping_failed"), resample=False) == [None]
+    assert waits(status(503), resample=False) == PATIENT
+
+
+def test_retries_are_paid_from_the_budget(caplog):
+    budget = Budget(0.0, 2)
+    error = status(503)
+    with caplog.at_level(logging.INFO, "agentkit"):
+        assert waits(error, budget=budget) == [0.5, 1.0, None]
+    assert error.__notes__ == [
+        "Not tried again: too many of this client's requests failed, and its retry budget is spent."
+    ]
+    assert "the retry budget is spent: attempt 3 is the last: answered 503" in caplog.text
+    for failure in (TransportError("x"), transport("stale"), ProtocolError("x"), status(429, hint=1.0)):
+        assert waits(failure, budget=budget) == [None]
+
+
+def test_what_is_not_tried_again_costs_nothing():
+    budget = Budget(0.0, 1)
+    for failure in (status(400), transport("final"), status(429, hint=3600.0), UsageError("x")):
+        assert waits(failure, budget=budget) == [None]
+    assert budget.left == 1
+
+
+def test_a_new_key_needs_no_budget():
+    assert waits(status(401, cls=AuthenticationError), refreshable_key=True, budget=Budget(0, 0)) == [0.0, None]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (status(429, cls=RateLimited), True),
+        (status(429, "queue_full", cls=RateLimited), True),
+        (status(200, "queue_full", cls=RateLimited), True),
+        (status(503), True),
+        (ResponseFailed("x", code="rate_limit_exceeded"), True),
+        (ResponseFailed("x", code="server_error"), False),
+        (status(500), False),
+        (status(400, cls=BadRequest), False),
+        (TransportError("x"), False),
+    ],
+)
+def test_what_says_that_the_server_has_too_much_to_do(error, expected):
+    assert is_overload(error, SAMBANOVA) is expected
+
+
+def test_an_account_out_of_credit_is_no_overload():
+    spent = status(429, "insufficient_quota", cls=RateLimited)
+    assert (is_overload(spent, SAMBANOVA), is_overload(spent, OPENAI)) == (True, False)

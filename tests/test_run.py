@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from agentkit import (
     Agent,
     AttemptDiscarded,
+    BadRequest,
     Image,
     Incomplete,
     InputEntry,
@@ -48,9 +49,11 @@ from agentkit import (
 )
 from agentkit.testing import (
     ScriptedModel,
+    adapter_mapping_failed,
     call,
     cut,
     failed,
+    failure,
     hold,
     incomplete,
     rate_limited,
@@ -875,3 +878,46 @@ def test_a_response_that_failed_each_time_tells_of_its_attempts(enter: Enter) ->
     seen = enter(Agent(model="m"), "?", client=model.client(retry=policy))
     assert isinstance(seen.error, ResponseFailed)
     assert [attempt.number for attempt in seen.error.attempts] == [1, 2]
+
+
+class TestCallsThatTheServerCannotRead:
+    """SambaNova's `adapter_mapping_failed`: two resamples, then one word to the model, then the error."""
+
+    TOLD: ClassVar = {
+        "type": "message",
+        "role": "user",
+        "content": "Your tool call could not be read, and was not run. Write it again, its arguments as valid JSON. "
+        "You wrote: weather(",
+    }
+
+    def test_the_model_is_told_once_what_it_wrote(self, enter: Enter) -> None:
+        unread = adapter_mapping_failed("weather(")
+        model = ScriptedModel([unread, unread, unread, [call("weather", {"city": "Oslo"})], "Yes."])
+        seen = enter(ASSISTANT, "Coat?", client=model.client(retry=quick()))
+        assert seen.result is not None
+        assert (seen.result.output, seen.result.turns) == ("Yes.", 2)
+        assert [len(request["input"]) for request in model.requests] == [1, 1, 1, 2, 4]
+        assert model.requests[3]["input"][1] == self.TOLD
+        assert seen.transcript.items[1] == self.TOLD
+
+    def test_after_that_it_is_an_error(self, enter: Enter) -> None:
+        model = ScriptedModel([adapter_mapping_failed("weather(")] * 9)
+        seen = enter(ASSISTANT, "Coat?", client=model.client(retry=quick()))
+        assert isinstance(seen.error, BadRequest)
+        assert (seen.error.code, seen.error.model_output) == ("adapter_mapping_failed", "weather(")
+        assert len(model.requests) == 4
+        assert seen.transcript.items == [{**QUESTION, "content": "Coat?"}, self.TOLD]
+
+    def test_after_a_response_the_count_begins_anew(self, enter: Enter) -> None:
+        unread = [adapter_mapping_failed("weather(")] * 3
+        model = ScriptedModel([*unread, [call("weather", {"city": "Oslo"})], *unread, "Yes."])
+        seen = enter(ASSISTANT, "Coat?", client=model.client(retry=quick()))
+        assert seen.result is not None, seen.error
+        assert sum(item == self.TOLD for item in seen.transcript.items) == 2
+
+    def test_what_the_model_wrote_may_be_unknown(self, enter: Enter) -> None:
+        unread = failure(400, code="adapter_mapping_failed", message="x")
+        model = ScriptedModel([unread] * 3 + ["Yes."])
+        seen = enter(ASSISTANT, "Coat?", client=model.client(retry=quick()))
+        assert seen.result is not None
+        assert "You wrote" not in seen.transcript.items[1]["content"]

@@ -107,3 +107,18 @@ def test_events_below_the_cap_do_not_add_up():
     decoder = SSEDecoder()
     for _ in range(40):
         assert len(decoder.feed(b"data: " + b"x" * 2**20 + b"\n\n")) == 1
+
+
+@pytest.mark.parametrize("end", [b"d", b"data", b"eve", b"i", b"\xef\xbb"])
+def test_a_stream_cut_within_the_name_of_a_field_holds_no_stray_line(end: bytes):
+    decoder = SSEDecoder()
+    assert decoder.feed(b"data: 1\n\n" + end) == [ServerEvent("", b"1")]
+    assert decoder.finish() == []
+    assert decoder.stray == b""
+
+
+def test_a_cut_line_of_another_kind_is_stray():
+    decoder = SSEDecoder()
+    decoder.feed(b'{"error": "oh"')
+    assert decoder.finish() == []
+    assert decoder.stray == b'{"error": "oh"'

@@ -462,6 +462,20 @@ def test_how_reasoning_goes_back(name: str, mode, encrypted: bool, expected: lis
     assert view.left_out == left
 
 
+@pytest.mark.parametrize(
+    ("mode", "expected", "left"),
+    [("raw", [THOUGHT, ENCRYPTED, ANSWER], 1), ("summary", [ANSWER], 3), ("drop", [ANSWER], 0)],
+)
+def test_reasoning_for_a_server_that_takes_it_with_its_text_only(mode, expected: list, left: int):
+    """llama.cpp answers 400 to a reasoning item without a non-empty `content`, or without a `summary`."""
+    view = InputView(mode, needs_spoken_reasoning=True)
+    silent = {"type": "reasoning", "id": "rs_2", "summary": [], "content": []}
+    bare = {key: value for key, value in THOUGHT.items() if key != "summary"}
+    sent = view.feed(answered(bare, ENCRYPTED, silent, ANSWER))
+    assert json.loads(b"[" + sent + b"]") == expected
+    assert view.left_out == left
+
+
 def test_a_summary_view_adds_the_summary_that_a_gateway_left_out():
     sent = InputView("summary").feed(answered({"type": "reasoning", "content": [{"type": "output_text", "text": "x"}]}))
     assert json.loads(sent) == {"type": "reasoning", "summary": []}

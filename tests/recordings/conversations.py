@@ -1,4 +1,4 @@
-"""The recorded conversations with function calls: exchanges of one file, chained by what their requests hold.
+"""The recorded conversations: exchanges of one file, chained by what their requests hold.
 
 An exchange continues another one if its input begins with the other's input and output. Compared is what was
 said and called, not how it was written: clients rewrite ids, statuses and message forms on the way.
@@ -71,8 +71,8 @@ class Conversation:
 
 
 @functools.cache
-def conversations() -> tuple[Conversation, ...]:
-    """Return every conversation in which a function's output is sent, in the order of the file."""
+def _chained() -> tuple[Conversation, ...]:
+    """Return all exchanges, chained, in the order of the file."""
     found: list[Conversation] = []
     for exchange in all_exchanges():
         of_file = [known for known in found if known.exchanges[0].source == exchange.source]
@@ -82,7 +82,18 @@ def conversations() -> tuple[Conversation, ...]:
                 break
         else:
             found.append(Conversation([exchange]))
-    return tuple(known for known in found if any(TAG in exchange.tags for exchange in known.exchanges))
+    return tuple(found)
+
+
+def conversations() -> tuple[Conversation, ...]:
+    """Return every conversation in which a function's output is sent."""
+    return tuple(known for known in _chained() if any(TAG in exchange.tags for exchange in known.exchanges))
+
+
+def others() -> tuple[Conversation, ...]:
+    """Return every other conversation of more than one exchange: people and a model, without functions."""
+    chats = (known for known in _chained() if len(known.exchanges) > 1)
+    return tuple(known for known in chats if not any(TAG in exchange.tags for exchange in known.exchanges))
 
 
 def played() -> list[Conversation]:

@@ -54,6 +54,26 @@ def name_calls_by_item(sent: list[Item], recorded: list[Item]) -> tuple[list[Ite
     return renamed, sum(new != old for new, old in zip(renamed, sent, strict=True))
 
 
+def keep_by_id(sent: list[Item], recorded: list[Item]) -> tuple[list[Item], int]:
+    """The client let the server store the conversation, and sent reasoning back that only its id says.
+
+    agentkit, which stores nothing there, has to leave it out.
+    """
+    whole = list(sent)
+    for index, item in enumerate(recorded):
+        if item.get("type") == "reasoning" and not item.get("encrypted_content") and len(whole) < len(recorded):
+            whole.insert(index, item)
+    return whole, len(whole) - len(sent)
+
+
+def drop_reasoning(sent: list[Item], recorded: list[Item]) -> tuple[list[Item], int]:
+    """The client sent none of the reasoning back."""
+    if any(item.get("type") == "reasoning" for item in recorded):
+        return sent, 0
+    kept = [item for item in sent if item.get("type") != "reasoning"]
+    return kept, len(sent) - len(kept)
+
+
 def leave_out(field: str, *kinds: str) -> Callable[[Item, Item, dict[str, Item]], Item]:
     """Return the rule that a field is left out of items of some types."""
 
@@ -86,10 +106,16 @@ def write_arguments_anew(item: Item, recorded: Item, _: object) -> Item:
     return item
 
 
+def take_done_id(item: Item, recorded: Item, done: dict[str, Item]) -> Item:
+    """The client took the `id` from `output_item.done`; Copilot's final response gives each item another."""
+    event = done.get(recorded.get("id", ""))
+    return {**item, "id": event["id"]} if event is not None and event["type"] == item.get("type") else item
+
+
 def take_done_event(item: Item, recorded: Item, done: dict[str, Item]) -> Item:
     """The client took `encrypted_content` from `output_item.done`; the final response holds another encryption."""
     event = done.get(item.get("id", ""))
-    if event is None or item.get("type") != "reasoning":
+    if event is None or item.get("type") not in ("reasoning", "compaction"):
         return item
     same = event.get("encrypted_content") == recorded.get("encrypted_content")
     return (
@@ -109,9 +135,28 @@ def simplify_parts(item: Item, recorded: Item, _: object) -> Item:
     return {**item, "content": [{k: v for k, v in p.items() if k in t or k not in dropped} for p, t in pairs]}
 
 
+def join_parts(item: Item, recorded: Item, _: object) -> Item:
+    """The client wrote an answer's one text as a string."""
+    mine = item.get("content")
+    if item.get("role") != "assistant" or not isinstance(recorded.get("content"), str) or not isinstance(mine, list):
+        return item
+    return {**item, "content": mine[0]["text"]} if len(mine) == 1 and "text" in mine[0] else item
+
+
+def thin_out_hosted(item: Item, recorded: Item, _: object) -> Item:
+    """The client left fields out of an item that only the server runs, or made them null."""
+    if item.get("type") not in HOSTED or item.get("id") != recorded.get("id"):
+        return item
+    return {key: value if recorded[key] is not None else None for key, value in item.items() if key in recorded}
+
+
+HOSTED = {"code_interpreter_call", "file_search_call", "image_generation_call", "mcp_call", "compaction"}
+
 LIST_RULES: dict[str, Callable[[list[Item], list[Item]], tuple[list[Item], int]]] = {
     "empty assistant message added before calls": add_empty_message,
     "calls and outputs named by the item's id": name_calls_by_item,
+    "reasoning: sent by its id alone, to a server that stores": keep_by_id,
+    "reasoning: left out": drop_reasoning,
 }
 ITEM_RULES: dict[str, Callable[[Item, Item, dict[str, Item]], Item]] = {
     "message: `id` left out": leave_out("id", "message"),
@@ -125,7 +170,10 @@ ITEM_RULES: dict[str, Callable[[Item, Item, dict[str, Item]], Item]] = {
     "function_call_output: `status` or `id` added": label_output,
     "reasoning: `status` left out": leave_out("status", "reasoning"),
     "reasoning: empty `content` left out": leave_out("content", "reasoning"),
+    "`id` of the item's own event, not of the final response": take_done_id,
     "reasoning: `encrypted_content` of the item's own event, not of the final response": take_done_event,
+    "message: one text written as a string": join_parts,
+    "hosted item: fields left out or null": thin_out_hosted,
     "message: `type` left out": leave_out("type", "message"),
 }
 """What the clients did, by the name that the table gives it. No rule writes a text, a call's name or an output."""

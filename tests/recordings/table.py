@@ -11,9 +11,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.recordings.conversations import REASONS, conversations, played
+from tests.recordings.conversations import REASONS, conversations, others, played
 from tests.recordings.exchanges import ABSENT, Exchange, Item, all_exchanges, folder
 from tests.recordings.playback import entries, play, playback_server
+from tests.recordings.rebuilding import rebuild
 
 PAGE = Path(__file__).parents[2] / "docs" / "recordings.md"
 
@@ -27,6 +28,9 @@ class Measured:
     requests: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     differences: Counter[str] = field(default_factory=Counter)
+    chats: Counter[str] = field(default_factory=Counter)
+    """Conversations without functions whose inputs came out equal, by server."""
+    chat_requests: Counter[str] = field(default_factory=Counter)
     reasoning_kept_back: int = 0
     """Reasoning items that a request could have held, and did not."""
 
@@ -43,6 +47,12 @@ def measure() -> Measured:
             measured.calls[conversation.server] += outcome.calls
             measured.differences += outcome.differences
             measured.reasoning_kept_back += sum(map(_kept_back, outcome.inputs, conversation.before))
+    for conversation in others():
+        if conversation.left_out is None:
+            inputs, differences = rebuild(conversation)
+            measured.chats[conversation.server] += inputs == [exchange.input for exchange in conversation.exchanges]
+            measured.chat_requests[conversation.server] += len(inputs)
+            measured.differences += differences
     return measured
 
 
@@ -59,6 +69,8 @@ def render(measured: Measured) -> str:
         PLAYED,
         *_server_rows(measured),
         _notes(measured),
+        CHATS,
+        *_chat_rows(measured),
         OUT,
         *_left_out_rows(),
         DIFFERENCES,
@@ -86,6 +98,14 @@ def _server_rows(measured: Measured) -> list[str]:
     return [*listed, f"| all | {' | '.join(str(sum(count.values())) for count in totals)} |"]
 
 
+def _chat_rows(measured: Measured) -> list[str]:
+    found = Counter(conversation.server for conversation in others())
+    out = Counter(conversation.server for conversation in others() if conversation.left_out)
+    columns = [found, measured.chats, out, measured.chat_requests]
+    rows = [f"| {server} | {' | '.join(str(count[server]) for count in columns)} |" for server in sorted(found)]
+    return [*rows, f"| all | {' | '.join(str(sum(count.values())) for count in columns)} |"]
+
+
 def _notes(measured: Measured) -> str:
     begun = sum(any("call_id" in item for item in conversation.added[0]) for conversation in played())
     alone = sum(len(conversation.exchanges) == 1 for conversation in played())
@@ -93,7 +113,7 @@ def _notes(measured: Measured) -> str:
 
 
 def _left_out_rows() -> list[str]:
-    left = [conversation for conversation in conversations() if conversation.left_out]
+    left = [conversation for conversation in (*conversations(), *others()) if conversation.left_out]
     ordered = sorted(left, key=lambda conversation: list(REASONS).index(str(conversation.left_out)))
     return [f"| {conversation.left_out} | `{conversation.name}` |" for conversation in ordered]
 
@@ -126,6 +146,14 @@ NOTES = """
 so that nothing is called. {kept_back} times a reasoning item was not sent back: it had come without
 `encrypted_content`, and under `store: false` OpenAI and Azure can't find it again. The recorded clients left the same
 ones out."""
+CHATS = """
+## Conversations without functions
+
+All others of more than one exchange, hosted tools included. From what was said and answered, agentkit builds each next
+request; passed: all of them equal the recorded ones, but for the differences listed below.
+
+| server | conversations | passed | left out | requests compared |
+|---|---|---|---|---|"""
 OUT = """
 ## Left out
 

@@ -10,10 +10,11 @@ from collections import Counter
 
 import pytest
 
-from tests.recordings.conversations import Conversation, conversations, left_out_counts, played
+from tests.recordings.conversations import Conversation, conversations, left_out_counts, others, played
 from tests.recordings.differences import ITEM_RULES, LIST_RULES
 from tests.recordings.exchanges import ABSENT, folder
 from tests.recordings.playback import entries, play, playback_server
+from tests.recordings.rebuilding import rebuild
 from tests.recordings.table import PAGE, measure, render
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=ABSENT)
@@ -37,6 +38,18 @@ def test_a_conversation_runs_to_its_recorded_end(conversation: Conversation, ent
     assert len(outcome.inputs) == len(conversation.exchanges)
     for explained, exchange in zip(outcome.explained, conversation.exchanges, strict=True):
         assert explained == exchange.input
+
+
+@pytest.mark.parametrize("conversation", [c for c in others() if c.left_out is None], ids=lambda c: c.name)
+def test_a_conversation_without_functions_is_sent_back_as_it_was(conversation: Conversation) -> None:
+    inputs, _ = rebuild(conversation)
+    assert inputs == [exchange.input for exchange in conversation.exchanges]
+
+
+def test_few_conversations_without_functions_are_left_out() -> None:
+    assert Counter(conversation.left_out for conversation in others() if conversation.left_out) == {
+        "continued on the server with previous_response_id, so the requests hold only what is new": 4
+    }
 
 
 def test_every_conversation_left_out_has_a_named_reason() -> None:
