@@ -484,7 +484,9 @@ def test_a_client_reads_the_limits(server):
 def test_requests_are_shown_without_secrets(http):
     with running(hello) as server:
         secrets = {"authorization": "Bearer sk-1", "x-api-key": "sk-2", "cookie": "sk-3", "idempotency-key": "shown"}
-        http.post(f"{server.base_url}/responses?api-key=sk-4&api-version=1", json={**HELLO, "temperature": 1}, headers=secrets)
+        http.post(
+            f"{server.base_url}/responses?api-key=sk-4&api-version=1", json={**HELLO, "temperature": 1}, headers=secrets
+        )
         http.post(f"{server.base_url}/responses", content=b"{oops")
         http.get(f"{server.base_url}/models")
         shown = http.get(f"{server.base_url}/requests")
