@@ -9,19 +9,27 @@ import asyncio
 import atexit
 import os
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from agentkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 CLEAN_UP_S = 5.0
 """How long a run that was interrupted may take to put its transcript in order."""
 EXIT_S = 1.0
 """How long the end of the process waits for what still runs."""
+
+
+class Steps(Protocol[T_co]):
+    """What is driven step by step: an async generator, or a run."""
+
+    def __anext__(self) -> Awaitable[T_co]: ...
+    def aclose(self) -> Awaitable[None]: ...
 
 
 class _Portal:
@@ -58,7 +66,7 @@ _portal: _Portal | None = None
 _ended = False
 _lock = threading.Lock()
 _orphans: list[_Portal] = []
-_open: set[AsyncGenerator[object]] = set()
+_open: set[Steps[object]] = set()
 """What `iterate_blocking` is in the middle of."""
 
 
@@ -157,7 +165,7 @@ def run_blocking(start: Callable[[], Awaitable[T]]) -> T:
     return job.result()
 
 
-def iterate_blocking(start: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
+def iterate_blocking(start: Callable[[], Steps[T]]) -> Generator[T]:
     """Yield what an async generator yields, driving it on the background loop, one step for each item."""
     generator = start()
     _open.add(generator)
@@ -173,7 +181,7 @@ def iterate_blocking(start: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
         _close_blocking(generator)
 
 
-def _close_blocking(generator: AsyncGenerator[T]) -> None:
+def _close_blocking(generator: Steps[T]) -> None:
     """Close a generator that the background loop drives, and wait for it where that is possible."""
     if _ended or _portal is None:
         return  # closed with the loop; or it belongs to the parent of this process

@@ -14,7 +14,7 @@ import logging
 import sys
 import threading
 import uuid
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
 
 from agentkit.entries import InputEntry, ResponseEntry, encode_items
 from agentkit.errors import LimitReached, OutputInvalid, ProtocolError, StatusError, UsageError
@@ -72,6 +72,7 @@ class Run(Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._halted: str | None = None
+        self._closed = False
         self._id = uuid.uuid4().hex[:12]
         self._turns = 0
         self._response: Response | None = None
@@ -96,14 +97,17 @@ class Run(Generic[T]):
     def result(self) -> Result[T]:
         """The result, once the run has finished. Raises `UsageError` before, and for a run that was ended."""
         if self._result is None:
-            raise UsageError("the run has no result: it hasn't finished. Iterate it to its end; see run.transcript.")
+            if self._closed:
+                raise UsageError("the run has no result: it was ended early. Go on from run.transcript.")
+            raise UsageError("the run has no result yet: iterate it to its end. What there is stands in run.transcript.")
         return self._result
 
     def cancel(self) -> None:
         """End the run, from any thread: iteration stops, the transcript is put in order."""
         if self._loop is None:
             self._halted = "cancelled"
-        else:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run has ended with it
             self._loop.call_soon_threadsafe(self._halt, "cancelled")
 
     async def text_deltas(self) -> AsyncIterator[str]:
@@ -131,17 +135,18 @@ class Run(Generic[T]):
             raise
         except asyncio.CancelledError as exc:
             if self._halted is None or cast("asyncio.Task[object]", self._stepper).uncancel() > 0:
-                self._attach(exc)
+                attach(exc, self._transcript)
                 raise
         except BaseException as exc:
-            self._attach(exc)
+            attach(exc, self._transcript)
             raise
         finally:
             self._stepper = None
-        return self._raise_halted()
+        self._raise_halted()
 
     async def aclose(self) -> None:
         """End the run."""
+        self._closed = True
         if self._events is not None:
             await self._events.aclose()
 
@@ -153,13 +158,7 @@ class Run(Generic[T]):
     ) -> None:
         await self.aclose()
         if exc is not None:
-            self._attach(exc)
-
-    def _attach(self, exc: BaseException) -> None:
-        """Put the transcript on an error that leaves the run, whoever's error it is."""
-        if getattr(exc, "transcript", None) is None:
-            with contextlib.suppress(AttributeError):
-                exc.transcript = self._transcript  # type: ignore[attr-defined]
+            attach(exc, self._transcript)
 
     def _begin(self) -> None:
         try:
@@ -181,10 +180,10 @@ class Run(Generic[T]):
             if self._stepper is not None:
                 self._stepper.cancel()
 
-    def _raise_halted(self) -> Event:
+    def _raise_halted(self) -> NoReturn:
         if self._halted == "seconds":
             error = self._limit_reached(f"seconds: {self._plan.limits.seconds:g} have passed")
-            self._attach(error)
+            attach(error, self._transcript)
             raise error
         raise StopAsyncIteration
 
@@ -341,11 +340,13 @@ class Run(Generic[T]):
                     yield event
             finished = execution.interrupt is None
         finally:
-            if not finished and execution.has_begun:
-                await execution.abandon()
-            if finished or execution.has_begun:
-                self._tool_calls.extend(execution.tool_calls())
-                await self._append(execution.entry())
+            try:
+                if not finished and execution.has_begun:
+                    await execution.abandon()
+            finally:  # a second cancellation cuts the waiting short, never the entry
+                if finished or execution.has_begun:
+                    self._tool_calls.extend(execution.tool_calls())
+                    await self._append(execution.entry())
         if execution.interrupt is not None:
             raise execution.interrupt
 
@@ -435,10 +436,13 @@ class _Input:
 
 
 class SyncRun(Generic[T]):
-    """A run seen from inside, outside of async code: `Run` with plain iteration."""
+    """A run seen from inside, outside of async code: `Run` with plain iteration. Leaving the block ends the run."""
 
     def __init__(self, run: Run[T]) -> None:
+        from agentkit.portal import iterate_blocking
+
         self._run = run
+        self._steps = iterate_blocking(lambda: run)
 
     @property
     def transcript(self) -> Transcript:
@@ -464,18 +468,11 @@ class SyncRun(Generic[T]):
         return self
 
     def __next__(self) -> Event:
-        from agentkit.portal import run_blocking
-
-        try:
-            return run_blocking(self._run.__anext__)
-        except StopAsyncIteration:
-            raise StopIteration from None
+        return next(self._steps)
 
     def close(self) -> None:
         """End the run."""
-        from agentkit.portal import run_blocking
-
-        run_blocking(self._run.aclose)
+        self._steps.close()
 
     def __enter__(self) -> SyncRun[T]:
         return self
@@ -484,9 +481,15 @@ class SyncRun(Generic[T]):
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-        if exc is not None and getattr(exc, "transcript", None) is None:
-            with contextlib.suppress(AttributeError):
-                exc.transcript = self.transcript  # type: ignore[attr-defined]
+        if exc is not None:
+            attach(exc, self.transcript)
+
+
+def attach(error: BaseException, transcript: Transcript) -> None:
+    """Put the conversation on an error that leaves a run, whoever's error it is."""
+    if getattr(error, "transcript", None) is None:
+        with contextlib.suppress(AttributeError):  # one with __slots__
+            error.transcript = transcript  # type: ignore[attr-defined]
 
 
 def _start_heartbeat() -> asyncio.Task[None] | None:
