@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast
+import inspect
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast, overload
 
 from agentkit import json
 from agentkit.errors import UsageError
@@ -13,13 +15,13 @@ from agentkit.items import File, Image, Item, Text, user_message
 from agentkit.limits import Limits
 from agentkit.plan import Answering, Result, RunPlan
 from agentkit.prompt import Prompt
-from agentkit.run import Run, SyncRun
+from agentkit.run import Run, SyncRun, attach
 from agentkit.settings import Settings
 from agentkit.tools import Tool, Toolset, collect_tools
 from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from typing_extensions import TypeForm, TypeVar
 
@@ -58,6 +60,22 @@ class Agent(Generic[OutT]):
         client: Client | None
         limits: Limits
 
+    @overload
+    def __init__(
+        self: Agent[str],
+        *,
+        model: str,
+        instructions: str | Prompt | Callable[..., str] | None = None,
+        tools: Iterable[Tool[..., object] | Callable[..., object] | Toolset] | Toolset = (),
+        deps_type: type | None = None,
+        output_mode: OutputMode = "json_schema",
+        output_retries: int = 2,
+        settings: Settings | None = None,
+        client: Client | None = None,
+        limits: Limits | None = None,
+    ) -> None: ...
+
+    @overload
     def __init__(
         self,
         *,
@@ -65,7 +83,22 @@ class Agent(Generic[OutT]):
         instructions: str | Prompt | Callable[..., str] | None = None,
         tools: Iterable[Tool[..., object] | Callable[..., object] | Toolset] | Toolset = (),
         deps_type: type | None = None,
-        output_type: TypeForm[OutT] = cast("TypeForm[OutT]", str),  # noqa: B008  (a cast is no call)
+        output_type: TypeForm[OutT],
+        output_mode: OutputMode = "json_schema",
+        output_retries: int = 2,
+        settings: Settings | None = None,
+        client: Client | None = None,
+        limits: Limits | None = None,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        instructions: str | Prompt | Callable[..., str] | None = None,
+        tools: Iterable[Tool[..., object] | Callable[..., object] | Toolset] | Toolset = (),
+        deps_type: type | None = None,
+        output_type: TypeForm[OutT] = str,  # type: ignore[assignment]  # the overload without it says str
         output_mode: OutputMode = "json_schema",
         output_retries: int = 2,
         settings: Settings | None = None,
@@ -87,6 +120,7 @@ class Agent(Generic[OutT]):
             client: The server; None: the one of the environment, see `Client.from_env`.
             limits: Where a run stops.
         """
+        _check_type("deps_type", deps_type)
         if not isinstance(model, str) or not model:
             raise UsageError(f"model={model!r}; give the model's name as the server spells it.")
         if output_mode not in ("json_schema", "tool", "json_object"):
@@ -128,7 +162,7 @@ class Agent(Generic[OutT]):
         unknown = changes.keys() - self._options.keys()
         if unknown:
             raise UsageError(f"an Agent has no {', '.join(sorted(unknown))}; it has {', '.join(self._options)}.")
-        return Agent(**{**self._options, **changes})  # type: ignore[arg-type]
+        return cast("Agent[OutT]", Agent(**{**self._options, **changes}))  # type: ignore[call-overload]
 
     async def run(
         self,
@@ -233,28 +267,33 @@ class Agent(Generic[OutT]):
     ) -> Run[OutT]:
         if transcript is not None and not isinstance(transcript, Transcript):
             raise UsageError(f"transcript is a {type(transcript).__name__}; give result.transcript, or from_items.")
-        _check_kind("client", client)
-        _check_kind("settings", settings)
-        _check_kind("limits", limits)
-        self._check_deps(deps)
-        effective = self.settings.overlaid(settings)
-        self._check_choice(effective)
-        return Run(
-            RunPlan(
-                model=self.model,
-                instructions=self._render_instructions(deps),
-                new_items=input_items(input),
-                transcript=transcript or Transcript(),
-                tools=self._offered,
-                deps=deps,
-                find_client=lambda: client or self.client or _shared_client(),
-                settings=effective,
-                limits=limits or self.limits,
-                observers=tuple(observers),
-                answering=self._answering,
-                stream=stream if effective.stream is None else effective.stream,
+        begun = transcript or Transcript()
+        try:
+            _check_kind("client", client)
+            _check_kind("settings", settings)
+            _check_kind("limits", limits)
+            self._check_deps(deps)
+            effective = self.settings.overlaid(settings)
+            self._check_choice(effective)
+            return Run(
+                RunPlan(
+                    model=self.model,
+                    instructions=self._render_instructions(deps),
+                    new_items=input_items(input),
+                    transcript=begun,
+                    tools=self._offered,
+                    deps=deps,
+                    find_client=lambda: client or self.client or _shared_client(),
+                    settings=effective,
+                    limits=limits or self.limits,
+                    observers=_checked_observers(observers),
+                    answering=self._answering,
+                    stream=stream if effective.stream is None else effective.stream,
+                )
             )
-        )
+        except Exception as exc:
+            attach(exc, begun)
+            raise
 
     def _check_deps(self, deps: object) -> None:
         wanted = self.deps_type
@@ -280,9 +319,7 @@ class Agent(Generic[OutT]):
         if isinstance(given, Prompt):
             text: str | None = given.render(deps)
         elif callable(given):
-            text = given(deps)
-            if not isinstance(text, str):
-                raise UsageError(f"instructions returned a {type(text).__name__}; a function of deps returns text.")
+            text = _checked_text(given(deps))
         else:
             text = given
         if self._output is not None and self.output_mode == "json_object":
@@ -342,6 +379,26 @@ if TYPE_CHECKING:
     Input: TypeAlias = "str | Part | Item | Sequence[str | Part | Item] | None"
 
 
+def _check_type(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, type) and typing.get_origin(value) is None:
+        raise UsageError(f"{name} is {value!r}; give the class that deps are instances of.")
+
+
+def _checked_text(text: object) -> str:
+    if isinstance(text, str):
+        return text
+    if inspect.iscoroutine(text):
+        text.close()
+    raise UsageError(f"instructions returned a {type(text).__name__}; a plain function of deps returns text.")
+
+
+def _checked_observers(observers: object) -> tuple[Observer, ...]:
+    listed = tuple(observers) if isinstance(observers, Iterable) else None
+    if listed is None or not all(map(callable, listed)):
+        raise UsageError(f"observers is {observers!r}; give a list of functions that take an entry.")
+    return listed
+
+
 def _check_kind(name: str, value: object) -> None:
     """Refuse an option of the wrong type, as which it would surface in the middle of a run."""
     if value is None:
@@ -353,8 +410,12 @@ def _check_kind(name: str, value: object) -> None:
     else:
         kind = Settings if name == "settings" else Limits
     if not isinstance(value, kind):
-        advice = "model.client()" if hasattr(value, "client") else f"{kind.__name__}(...)"
-        raise UsageError(f"{name} is a {type(value).__name__}; give {advice}.")
+        advice = f"{kind.__name__}(...)"
+        if callable(value):
+            advice = f"what {getattr(value, '__name__', 'it')}(...) returns"  # ScriptedModel([...]).client, uncalled
+        elif callable(getattr(value, "client", None)):
+            advice = "model.client()"  # a ScriptedModel
+        raise UsageError(f"{name} is {value!r}; give {advice}.")
 
 
 def input_items(value: object) -> list[Item]:
@@ -383,7 +444,12 @@ def input_items(value: object) -> list[Item]:
 def _output_schema(output_type: TypeForm[OutT]) -> OutputSchema[OutT]:
     from agentkit.structured import OutputSchema
 
-    return OutputSchema(output_type)
+    try:
+        return OutputSchema(output_type)
+    except UsageError:
+        raise
+    except Exception as exc:  # pydantic raises what it likes for what is no type
+        raise UsageError(f"output_type is {output_type!r}; give str, or a type that pydantic reads from JSON.") from exc
 
 
 def _shared_client() -> Client:

@@ -20,6 +20,7 @@ from agentkit.entries import OutputRecord, OutputsEntry, encode_items
 from agentkit.errors import CassetteError, ToolError
 from agentkit.events import Event, ToolFinished, ToolProgress, ToolStarted
 from agentkit.items import function_call_output
+from agentkit.meter import RunsTooDeep
 from agentkit.output import EncodedOutput, OutputError, encode_output
 from agentkit.surroundings import Surroundings
 from agentkit.tools import Tool, ToolContext
@@ -128,7 +129,7 @@ class Execution:
         self._abandoned = False
         self.calls = [_Call(call, index) for index, call in enumerate(calls)]
         self.interrupt: BaseException | None = None
-        """A KeyboardInterrupt or a cassette's error that came out of a tool: the run ends with it."""
+        """What came out of a tool and ends the run: a KeyboardInterrupt, a cassette's error, runs nested too deep."""
 
     async def events(self) -> AsyncGenerator[Event]:
         """Run the calls and yield what happens. Cancelling or closing this leaves calls for `abandon`."""
@@ -329,7 +330,7 @@ class Execution:
             self._finish(state, cast("EncodedOutput", result), "ok")
             return
         error = result.error
-        if isinstance(error, KeyboardInterrupt | CassetteError):
+        if isinstance(error, KeyboardInterrupt | CassetteError | RunsTooDeep):
             self.interrupt = self.interrupt or error
         self._finish(state, _text(describe_error(error)), "error", error)
 
@@ -410,7 +411,7 @@ def _unknown_tool(name: str, tools: Mapping[str, object]) -> str:
     same = [known for known in tools if known.lower() == bare]
     near = same or difflib.get_close_matches(bare, tools, n=3, cutoff=0.6)
     listed = ", ".join(near or sorted(tools)[:20])
-    return f"there is no tool {name[:100]!r}. {'Did you mean' if near else 'There are'}: {listed}?"
+    return f"there is no tool {name[:100]!r}. {f'Did you mean: {listed}?' if near else f'There are: {listed}.'}"
 
 
 def _text(text: str) -> EncodedOutput:

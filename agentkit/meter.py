@@ -11,6 +11,10 @@ MAX_DEPTH = 16
 """How deep runs may nest: a tool that runs an agent whose tool runs an agent ..."""
 
 
+class RunsTooDeep(UsageError):
+    """A run in a run in a run ... It ends them all: told to the model, each would go on with its other turns."""
+
+
 class Meter:
     """What a run has used, counted for the runs around it too, so that limits hold over nested runs."""
 
@@ -21,7 +25,7 @@ class Meter:
         self.depth: int = self.parent.depth + 1 if self.parent else 0
         self.usage = Usage()
         if self.depth >= MAX_DEPTH:
-            raise UsageError(f"runs nested {self.depth} deep; allowed are {MAX_DEPTH}. Does a tool run its own agent?")
+            raise RunsTooDeep(f"runs nested {self.depth} deep; allowed are {MAX_DEPTH}. Does a tool run its own agent?")
 
     def add(self, usage: Usage) -> None:
         """Count the usage of one response."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 from agentkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -29,7 +29,7 @@ class Steps(Protocol[T_co]):
     """What is driven step by step: an async generator, or a run."""
 
     def __anext__(self) -> Awaitable[T_co]: ...
-    def aclose(self) -> Awaitable[None]: ...
+    def aclose(self) -> Coroutine[object, object, None]: ...
 
 
 class _Portal:

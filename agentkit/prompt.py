@@ -27,6 +27,10 @@ class Prompt:
 
     def __init__(self, source: str, *, name: str = "<prompt>") -> None:
         """Compile a template. Raises `UsageError` with the line for one that doesn't parse."""
+        if not isinstance(source, str):
+            raise UsageError(
+                f"a Prompt of {type(source).__name__}; give the template's text, or Prompt.from_file(path)."
+            )
         self.source = source
         self._template, self._names = _compile(source, name)
 

@@ -14,7 +14,7 @@ import logging
 import sys
 import threading
 import uuid
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from agentkit.entries import InputEntry, ResponseEntry, encode_items
 from agentkit.errors import LimitReached, OutputInvalid, ProtocolError, StatusError, UsageError
@@ -99,7 +99,9 @@ class Run(Generic[T]):
         if self._result is None:
             if self._closed:
                 raise UsageError("the run has no result: it was ended early. Go on from run.transcript.")
-            raise UsageError("the run has no result yet: iterate it to its end. What there is stands in run.transcript.")
+            raise UsageError(
+                "the run has no result yet: iterate it to its end. What there is stands in run.transcript."
+            )
         return self._result
 
     def cancel(self) -> None:
@@ -125,7 +127,7 @@ class Run(Generic[T]):
         events = cast("AsyncGenerator[Event]", self._events)
         if self._halted is not None:
             await events.aclose()
-            self._raise_halted()
+            raise self._ending()
         if self._stepper is not None:
             raise UsageError("this run is being iterated by two tasks at once. Give each its own run.")
         self._stepper = asyncio.current_task()
@@ -134,15 +136,16 @@ class Run(Generic[T]):
         except StopAsyncIteration:
             raise
         except asyncio.CancelledError as exc:
-            if self._halted is None or cast("asyncio.Task[object]", self._stepper).uncancel() > 0:
+            # `_halt` cancels the task that steps the run: that cancellation is ours, and is taken back
+            if self._halted is None or self._stepper is None or self._stepper.uncancel() > 0:
                 attach(exc, self._transcript)
                 raise
+            raise self._ending() from None
         except BaseException as exc:
             attach(exc, self._transcript)
             raise
         finally:
             self._stepper = None
-        self._raise_halted()
 
     async def aclose(self) -> None:
         """End the run."""
@@ -180,12 +183,13 @@ class Run(Generic[T]):
             if self._stepper is not None:
                 self._stepper.cancel()
 
-    def _raise_halted(self) -> NoReturn:
-        if self._halted == "seconds":
-            error = self._limit_reached(f"seconds: {self._plan.limits.seconds:g} have passed")
-            attach(error, self._transcript)
-            raise error
-        raise StopAsyncIteration
+    def _ending(self) -> Exception:
+        """Return what a halted run ends with: an error at a limit, the end of the iteration after `cancel`."""
+        if self._halted != "seconds":
+            return StopAsyncIteration()
+        error = self._limit_reached(f"seconds: {self._plan.limits.seconds:g} have passed")
+        attach(error, self._transcript)
+        return error
 
     async def _drive(self) -> AsyncGenerator[Event]:
         try:

@@ -83,7 +83,7 @@ class TestMistakesOfTheModel:
 
     def test_a_name_like_no_other_is_told_what_there_is(self) -> None:
         (made,) = run_calls(call("zzz", {}), tools=[add])
-        assert made.output == "there is no tool 'zzz'. There are: add?"
+        assert made.output == "there is no tool 'zzz'. There are: add."
 
     def test_calls_without_any_tools_are_answered(self) -> None:
         (made,) = run_calls(call("add", {}), tools=[])

@@ -560,8 +560,8 @@ class TestLimits:
         assert isinstance(seen.error, LimitReached)
         assert "501 used" in str(seen.error)
 
-    def test_runs_do_not_nest_for_ever(self, enter: Enter) -> None:
-        model = ScriptedModel(lambda request: "deep" if request.outputs else [call("again", {})])
+    def test_runs_nested_too_deep_end_them_all(self, enter: Enter) -> None:
+        model = ScriptedModel(lambda request: [call("again", {})])
         client = model.client()
 
         @tool
@@ -569,8 +569,9 @@ class TestLimits:
             return (await Agent(model="m", tools=[again]).run("again", client=client)).output
 
         seen = enter(Agent(model="m", tools=[again]), "go", client=client)
-        assert seen.result is not None, seen.error
-        assert len(model.requests) < 40
+        assert isinstance(seen.error, UsageError)
+        assert "nested 16 deep" in str(seen.error)
+        assert len(model.requests) == 16
 
 
 class TestEvents:
@@ -921,3 +922,85 @@ class TestCallsThatTheServerCannotRead:
         seen = enter(ASSISTANT, "Coat?", client=model.client(retry=quick()))
         assert seen.result is not None
         assert "You wrote" not in seen.transcript.items[1]["content"]
+
+
+class TestPreparing:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"input": 3},
+            {"input": "x", "observers": print},
+            {"input": "x", "observers": [3]},
+            {"input": "x", "client": ScriptedModel([])},
+            {"input": "x", "client": ScriptedModel},
+            {"input": "x", "settings": Settings(tool_choice="no_such_tool")},
+        ],
+    )
+    def test_mistakes_in_the_call_keep_the_conversation(self, enter: Enter, options: dict[str, object]) -> None:
+        begun = Transcript.from_items([QUESTION])
+        options = {"client": ScriptedModel([]).client(), **options}
+        seen = enter(ASSISTANT, options.pop("input"), transcript=begun, **options)
+        assert isinstance(seen.error, UsageError)
+        assert seen.transcript == begun
+
+    def test_what_instructions_raise_keeps_the_conversation(self, enter: Enter) -> None:
+        begun = Transcript.from_items([QUESTION])
+        agent = Agent(model="m", instructions=lambda deps: str(1 // 0))
+        seen = enter(agent, "x", transcript=begun, client=ScriptedModel([]).client())
+        assert isinstance(seen.error, ZeroDivisionError)
+        assert seen.transcript == begun
+
+    def test_instructions_are_no_coroutine(self, enter: Enter) -> None:
+        async def late(deps: object) -> str:
+            return "never"
+
+        seen = enter(Agent(model="m", instructions=late), "x", client=ScriptedModel([]).client())
+        assert isinstance(seen.error, UsageError)
+
+
+class TestCancelledTwice:
+    """A second cancellation cuts the waiting short, never the outputs."""
+
+    @staticmethod
+    async def interrupt(steps: int, more: int, ran: list[int]) -> str:
+        @tool
+        async def slow(n: int) -> str:
+            ran.append(n)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return "slow"
+
+        @tool
+        def quick(n: int) -> str:
+            ran.append(n)
+            return "quick"
+
+        agent = Agent(model="m", tools=[slow, quick])
+        script = [[call("slow", {"n": 1}), call("quick", {"n": 2}), call("slow", {"n": 3})], call("slow", {"n": 4}), "end"]
+        task = asyncio.create_task(agent.run("?", client=ScriptedModel(script).client()))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if task.done():
+            return "over"
+        task.cancel()
+        for _ in range(more):
+            await asyncio.sleep(0)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError as exc:
+            transcript = getattr(exc, "transcript", None)
+            if transcript is not None and transcript.entries:
+                await agent.run(transcript=transcript, client=ScriptedModel(lambda request: "end").client())
+        return "cancelled"
+
+    @pytest.mark.parametrize("more", [0, 1, 2, 3, 5])
+    def test_no_tool_runs_again_on_continuing(self, more: int) -> None:
+        async def sweep() -> None:
+            for steps in range(200):
+                ran: list[int] = []
+                if await self.interrupt(steps, more, ran) == "over":
+                    return
+                assert len(ran) == len(set(ran)), f"cancelled at step {steps}: {ran}"
+
+        asyncio.run(sweep())
