@@ -151,3 +151,20 @@ print(Agent(model="m", tools=[changing]).tools[0].schema["properties"])
         client.execute_interactive(cell, output_hook=lambda m: said.append(m["content"].get("text", "")), timeout=30)  # noqa: B023
         shown.append("".join(said))
     assert shown == ["{'value': {'type': 'integer'}}\n", "{'value': {'type': 'string'}}\n"]
+
+
+LEFT = """
+for event in agent.stream_sync("hanging"):
+    if type(event).__name__ == "ToolStarted":
+        break
+print("left", flush=True)
+"""
+
+
+def test_a_sync_stream_left_without_its_block_ends_quietly() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", SETUP + LEFT], capture_output=True, text=True, env=python_env(), timeout=30
+    )
+    assert done.stdout.splitlines()[-1] == "left"
+    assert not [line for line in done.stderr.splitlines() if "Executing <Task" not in line]
+    assert done.returncode == 0
