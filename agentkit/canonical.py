@@ -16,7 +16,7 @@ import json
 import math
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set, ValuesView
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 if TYPE_CHECKING:
     from agentkit.json import JSON
@@ -163,9 +163,8 @@ class _Encoder:
         return _sorted_like(plain, dumped) if _has_set(plain) else dumped
 
 
-class _Model:  # what is used of pydantic.BaseModel
-    def model_dump(self, *, mode: str = "python") -> object:
-        raise NotImplementedError
+class _Model(Protocol):  # what is used of pydantic.BaseModel
+    def model_dump(self, *, mode: str = "python") -> object: ...
 
 
 def _encode_float(value: float) -> JSON:
