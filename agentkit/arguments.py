@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from agentkit import json
-from agentkit.strict import accepts_null, children, resolve
+from agentkit.strict import accepts_null, every_node, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -132,7 +132,7 @@ class ArgumentChecker:
                 self._refuse([("", f"objects are nested deeper than {self._max_objects} levels")])
             walk = _Walk(self._definitions, null_is_default=self._make_adapter is not None)
             repaired = walk.repair(self._schema, value)
-            if self._needs_walk or self._has_surplus(repaired):
+            if self._needs_walk or walk.gave_up or self._has_surplus(repaired):
                 self._refuse(self.problems(repaired))
             if self._make_adapter is None:
                 return cast("Values", repaired)
@@ -180,6 +180,19 @@ class ArgumentChecker:
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,39})", re.ASCII)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_LONG_LIST: Final = 1000
+_TRIED_ITEMS: Final = 64
+"""How many items of a long list of objects, lists or unions are tried before the rest is repaired.
+
+Only for the first such list of a walk, the outermost: trying at each level would take levels * items steps.
+"""
+_PYTHON_TYPES: Final[dict[str, frozenset[type]]] = {
+    "string": frozenset({str}),
+    "integer": frozenset({int}),
+    "number": frozenset({int, float}),
+    "boolean": frozenset({bool}),
+    "null": frozenset({type(None)}),
+}
 _EXACT: Final = 2**53
 """Beyond this a float no longer tells neighbouring integers apart."""
 
@@ -191,7 +204,7 @@ class _Walk:
     each other would otherwise be tried 2^depth times.
     """
 
-    __slots__ = ("_accepted", "_definitions", "_null_is_default", "_repaired")
+    __slots__ = ("_accepted", "_definitions", "_has_tried", "_null_is_default", "_repaired", "gave_up")
 
     def __init__(self, definitions: JSONObject, *, null_is_default: bool = True) -> None:
         self._definitions = definitions
@@ -199,6 +212,9 @@ class _Walk:
         # keyed by the ids of schema and value; the values are kept, so that no id is used twice
         self._accepted: dict[tuple[int, int], tuple[JSON, bool]] = {}
         self._repaired: dict[tuple[int, int], tuple[JSON, JSON]] = {}
+        self._has_tried = False
+        self.gave_up = False
+        """Whether some list has more wrong items than are told, and was left as it was after those."""
 
     # repairing
 
@@ -243,14 +259,32 @@ class _Walk:
     def _repair_list(self, schema: JSONObject, value: list[JSON]) -> list[JSON]:
         first, items = schema.get("prefixItems"), schema.get("items")
         prefix = first if isinstance(first, list) else []
-        rest = items if isinstance(items, dict) and not _is_inert(items) else None
+        rest = items if isinstance(items, dict) and items else None
         if rest is None and not prefix:
             return value
-        repaired = [
-            self.repair(below, item) if isinstance(below, dict) else item
-            for below, item in zip(itertools.chain(prefix, itertools.repeat(rest)), value, strict=False)
-        ]
+        expected = _PYTHON_TYPES.get(str(rest.get("type"))) if rest is not None and not prefix else None
+        if expected is not None and set(map(type, value)) <= expected:
+            return value
+        tried = 0 if expected is not None or self._has_tried or len(value) < _LONG_LIST else _TRIED_ITEMS
+        self._has_tried = self._has_tried or tried > 0
+        repaired: list[JSON] = []
+        wrong = 0
+        for below, item in zip(itertools.chain(prefix, itertools.repeat(rest)), value, strict=False):
+            repaired.append(self.repair(below, item) if isinstance(below, dict) else item)
+            if expected is not None:
+                wrong += type(repaired[-1]) not in expected
+            elif len(repaired) <= tried:
+                wrong += self._is_wrong(below, repaired[-1])
+            if (
+                wrong > _MAX_PROBLEMS and len(value) >= _LONG_LIST
+            ):  # it will be refused, and pydantic would make an error of each item
+                self.gave_up = True
+                repaired.extend(value[len(repaired) :])
+                break
         return repaired if any(new is not old for new, old in zip(repaired, value, strict=True)) else value
+
+    def _is_wrong(self, below: JSON, item: JSON) -> bool:
+        return isinstance(below, dict) and next(self.problems(below, item, ""), None) is not None
 
     def _repair_union(self, branches: list[JSON], value: JSON) -> JSON:
         nodes = [item for item in branches if isinstance(item, dict)]
@@ -341,11 +375,6 @@ def _repair_integer(value: str | float) -> JSON:
     if isinstance(value, str):
         return int(value) if _INTEGER.fullmatch(value) else value
     return int(value) if value.is_integer() and abs(value) <= _EXACT else value
-
-
-def _is_inert(schema: JSONObject) -> bool:
-    """Whether no value under `schema` can need a repair."""
-    return schema.get("type") in ("string", "number", "boolean", "null") or not schema
 
 
 def _may_be_meant(node: JSONObject, value: JSON) -> bool:
@@ -526,7 +555,7 @@ def _object_words(node: JSONObject, definitions: JSONObject, depth: int) -> str:
 def _pydantic_is_too_lax(schema: JSONObject) -> bool:
     """Whether pydantic takes true for 1 somewhere: it does in enums and literals, even in strict mode."""
     return any(
-        any(not isinstance(item, str | None) for item in _allowed(node)) for node in _every_node(schema)
+        any(not isinstance(item, str | None) for item in _allowed(node)) for node in every_node(schema)
     ) or _is_open(schema)
 
 
@@ -537,12 +566,12 @@ def _allowed(node: JSONObject) -> list[JSON]:
 
 def _is_open(schema: JSONObject) -> bool:
     """Whether some object with known properties is open to others."""
-    return any("properties" in node and node.get("additionalProperties") for node in _every_node(schema))
+    return any("properties" in node and node.get("additionalProperties") for node in every_node(schema))
 
 
 def _recursive_branches(schema: JSONObject) -> int:
     """Return the most branches that a union without discriminator has, if there are recursive types; else 0."""
-    return max(len(_branches(node)) for node in _every_node(schema)) if "$defs" in schema else 0
+    return max(len(_branches(node)) for node in every_node(schema)) if "$defs" in schema else 0
 
 
 def _objects_deep(value: JSON) -> int:
@@ -556,11 +585,3 @@ def _branches(node: JSONObject) -> list[JSON]:
     if not isinstance(branches, list):
         return []
     return [item for item in branches if isinstance(item, dict) and item.get("type") in (None, "object", "array")]
-
-
-def _every_node(schema: JSONObject) -> Iterator[JSONObject]:
-    waiting = [schema, *cast("dict[str, JSONObject]", schema.get("$defs", {})).values()]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(child for _, child in children(node))

@@ -7,8 +7,10 @@ wrong and what is valid; a tool's failure becomes an output too, and stays whole
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import difflib
+import inspect
 import logging
 import time
 from collections import deque
@@ -21,7 +23,7 @@ from agentkit.errors import CassetteError, ToolError
 from agentkit.events import Event, ToolFinished, ToolProgress, ToolStarted
 from agentkit.items import function_call_output
 from agentkit.meter import RunsTooDeep
-from agentkit.output import EncodedOutput, OutputError, encode_output
+from agentkit.output import EncodedOutput, OutputError, encode_output, sendable
 from agentkit.surroundings import Surroundings
 from agentkit.tools import Tool, ToolContext
 
@@ -70,6 +72,20 @@ class _Raised:
     """What a tool raised instead of returning."""
 
     error: BaseException
+
+
+@dataclass(slots=True)
+class _Handed:
+    """What a sync tool returned to be awaited, such as the coroutine of the async function that it wraps."""
+
+    awaitable: Awaitable[object]
+    context: contextvars.Context
+    """The context that the tool ran in."""
+
+    def close(self, _: object = None) -> None:
+        """Give it up: Python would warn, later and elsewhere, that it was never awaited."""
+        if inspect.iscoroutine(self.awaitable):
+            self.awaitable.close()
 
 
 @dataclass(slots=True)
@@ -290,20 +306,25 @@ class Execution:
         carried = contextvars.copy_context()
         carried.run(self._enter)
         if tool.is_async:
-            self._watchdog().watch(tool.name)
-            state.task = self._loop.create_task(
-                self._run_async(tool, args, kwargs), name=f"agentkit tool {tool.name}", context=carried
-            )
-            state.task.add_done_callback(lambda task: self._task_done(state, task))
+            self._start_task(state, lambda: cast("Awaitable[object]", tool.function(*args, **kwargs)), carried)
         else:
             self._workers().submit(
                 lambda: carried.run(self._run_sync, tool, args, kwargs), lambda result: self._take_result(state, result)
             )
 
-    async def _run_async(self, tool: Tool[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    def _start_task(
+        self, state: _Call, begin: Callable[[], Awaitable[object]], context: contextvars.Context
+    ) -> asyncio.Task[object]:
+        name = state.call.name
+        self._watchdog().watch(name)
+        task = self._loop.create_task(self._run_async(begin), name=f"agentkit tool {name}", context=context)
+        task.add_done_callback(lambda task: self._task_done(state, task))
+        state.task = task
+        return task
+
+    async def _run_async(self, begin: Callable[[], Awaitable[object]]) -> object:
         try:
-            value = await cast("Awaitable[object]", tool.function(*args, **kwargs))
-            return encode_output(value, parts_allowed=self._parts_allowed)
+            return encode_output(await begin(), parts_allowed=self._parts_allowed)
         except asyncio.CancelledError:
             raise
         except BaseException as exc:  # noqa: BLE001  (SystemExit and KeyboardInterrupt in a task would end the loop)
@@ -311,9 +332,15 @@ class Execution:
 
     def _run_sync(self, tool: Tool[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         try:
-            return encode_output(tool.function(*args, **kwargs), parts_allowed=self._parts_allowed)
+            value = tool.function(*args, **kwargs)
+            if not inspect.isawaitable(value):
+                return encode_output(value, parts_allowed=self._parts_allowed)
         except BaseException as exc:  # noqa: BLE001  (whatever it is, it belongs to the call, not to the thread)
             return _Raised(exc)
+        handed = _Handed(value, contextvars.copy_context())
+        if self._loop.is_closed():
+            handed.close()
+        return handed
 
     def _task_done(self, state: _Call, task: asyncio.Task[object]) -> None:
         if task.cancelled():
@@ -324,6 +351,9 @@ class Execution:
             self._take_result(state, task.result())
 
     def _take_result(self, state: _Call, result: object) -> None:
+        if isinstance(result, _Handed):
+            self._take_over(state, result)
+            return
         if state.output is not None:
             return  # it came too late: the model has been told that it timed out
         if not isinstance(result, _Raised):
@@ -333,6 +363,14 @@ class Execution:
         if isinstance(error, KeyboardInterrupt | CassetteError | RunsTooDeep):
             self.interrupt = self.interrupt or error
         self._finish(state, _text(describe_error(error)), "error", error)
+
+    def _take_over(self, state: _Call, handed: _Handed) -> None:
+        """Await what a sync tool returned, as if the tool had been async."""
+        if state.output is not None or self._abandoned:
+            handed.close()
+        else:
+            task = self._start_task(state, lambda: handed.awaitable, handed.context)
+            task.add_done_callback(handed.close)  # a task that is cancelled before it starts awaits nothing
 
     def _finish(
         self, state: _Call, output: EncodedOutput, outcome: Outcome, error: BaseException | None = None
@@ -345,7 +383,8 @@ class Execution:
         self._emit(ToolFinished(call.call_id, call.name, output.text, outcome, state.duration_s, error))
 
     def _progress(self, call: FunctionCall, data: object) -> None:
-        self._loop.call_soon_threadsafe(self._emit, ToolProgress(call.call_id, call.name, data))
+        with contextlib.suppress(RuntimeError):  # the loop was closed while the tool still ran
+            self._loop.call_soon_threadsafe(self._emit, ToolProgress(call.call_id, call.name, data))
 
     def _emit(self, event: Event) -> None:
         self._queue.append(event)
@@ -415,4 +454,4 @@ def _unknown_tool(name: str, tools: Mapping[str, object]) -> str:
 
 
 def _text(text: str) -> EncodedOutput:
-    return EncodedOutput(text)
+    return EncodedOutput(sendable(text))

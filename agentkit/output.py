@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json as stdlib_json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from agentkit.canonical import NotJSON, to_json
@@ -79,17 +79,32 @@ def _parts(value: object) -> list[Part] | None:
         return None
     if not all(isinstance(item, Text | Image | File | str) for item in value):
         return None
-    return [Text(item) if isinstance(item, str) else item for item in value]
+    return [Text(sendable(item)) if isinstance(item, str) else item for item in value]
+
+
+def sendable(text: str) -> str:
+    r"""Return `text` with lone surrogates, as in file names that aren't UTF-8, written out: ``\udcff``.
+
+    In JSON they would go out as escapes that stand for no character, which strict servers refuse.
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _encode_parts(parts: Sequence[Part], max_bytes: int) -> EncodedOutput:
     texts = [_fit(part.text, max_bytes) if isinstance(part, Text) else None for part in parts]
     sent = [
-        part.to_part() if text is None else Text(text.text).to_part() for part, text in zip(parts, texts, strict=True)
+        (_sendable_part(part) if text is None else Text(text.text)).to_part()
+        for part, text in zip(parts, texts, strict=True)
     ]
     words = _fit("\n".join(_in_words(part, left_out=False) for part in parts), max_bytes)
     full = words.full if any(text is not None and text.full is not None for text in texts) else None
     return EncodedOutput(words.text, full, tuple(sent))
+
+
+def _sendable_part(part: Part) -> Part:
+    if isinstance(part, File) and part.filename is not None:
+        return replace(part, filename=sendable(part.filename))
+    return part
 
 
 _DATA_URL = re.compile(r"data:([^;,]*)[^,]*,")
@@ -131,6 +146,7 @@ def _replace_part(value: object) -> JSON:
 
 def _fit(text: str, max_bytes: int) -> EncodedOutput:
     """Cut `text` for the model and, far later, for keeping."""
+    text = sendable(text)
     if len(text) * 4 <= max_bytes:  # no character takes more than four bytes
         return EncodedOutput(text)
     shown = _head(text, max_bytes)
@@ -147,10 +163,10 @@ def _note(shown: int, total: int) -> str:
 
 def _head(text: str, max_bytes: int) -> str:
     """Return the longest beginning of `text` that takes at most `max_bytes` as UTF-8."""
-    data = text[:max_bytes].encode("utf-8", "surrogatepass")
+    data = text[:max_bytes].encode()
     if len(data) <= max_bytes:
         return text[:max_bytes]
     end = max_bytes
     while end > 0 and data[end] & 0xC0 == 0x80:  # never inside a character
         end -= 1
-    return data[:end].decode("utf-8", "surrogatepass")
+    return data[:end].decode()

@@ -25,6 +25,7 @@ ClassSchema: TypeAlias = Callable[[type], "JSONObject | None"]
 
 _PLAIN: Final[dict[object, JSONObject]] = {
     str: {"type": "string"},
+    typing.LiteralString: {"type": "string"},
     int: {"type": "integer"},
     float: {"type": "number"},
     bool: {"type": "boolean"},
@@ -45,7 +46,7 @@ def plain_schema(annotation: object, class_schema: ClassSchema) -> JSONObject | 
 
     `class_schema` is asked for classes that aren't plain, and may return None as well.
     """
-    if isinstance(annotation, type) or annotation is typing.Any:
+    if isinstance(annotation, type) or annotation in (typing.Any, typing.LiteralString):
         if annotation in _PLAIN:
             return dict(_PLAIN[annotation])
         if typing.get_origin(annotation) is None and isinstance(annotation, type):

@@ -130,17 +130,16 @@ class Run(Generic[T]):
             raise self._ending()
         if self._stepper is not None:
             raise UsageError("this run is being iterated by two tasks at once. Give each its own run.")
-        self._stepper = asyncio.current_task()
+        self._stepper = stepper = asyncio.current_task()
         try:
             return await anext(events)
         except StopAsyncIteration:
             raise
         except asyncio.CancelledError as exc:
-            # `_halt` cancels the task that steps the run: that cancellation is ours, and is taken back
-            if self._halted is None or self._stepper is None or self._stepper.uncancel() > 0:
-                attach(exc, self._transcript)
-                raise
-            raise self._ending() from None
+            if self._is_ours(stepper):
+                raise self._ending() from None
+            attach(exc, self._transcript)
+            raise
         except BaseException as exc:
             attach(exc, self._transcript)
             raise
@@ -183,6 +182,10 @@ class Run(Generic[T]):
             if self._stepper is not None:
                 self._stepper.cancel()
 
+    def _is_ours(self, stepper: asyncio.Task[object] | None) -> bool:
+        """Tell whether a cancellation is our own, by `_halt`, and nobody else's; then it is taken back."""
+        return self._halted is not None and stepper is not None and stepper.uncancel() == 0
+
     def _ending(self) -> Exception:
         """Return what a halted run ends with: an error at a limit, the end of the iteration after `cancel`."""
         if self._halted != "seconds":
@@ -192,6 +195,8 @@ class Run(Generic[T]):
         return error
 
     async def _drive(self) -> AsyncGenerator[Event]:
+        from agentkit.wire import closing  # with httpx, which whoever only makes an agent needn't wait for
+
         try:
             await self._take_input()
             going_on = not self._plan.new_items
@@ -210,8 +215,8 @@ class Run(Generic[T]):
                     case Stop(error):
                         error.attempts = self._response.attempts if self._response else ()
                         raise error
-                async with contextlib.aclosing(steps):
-                    async for event in steps:
+                async with closing(steps) as events:
+                    async for event in events:
                         yield event
                 if self._result is not None:
                     return
@@ -274,6 +279,8 @@ class Run(Generic[T]):
 
     async def _ask(self) -> AsyncGenerator[Event]:
         """Send the conversation, and append what comes back."""
+        from agentkit.wire import closing
+
         limits = self._plan.limits
         if limits.turns is not None and self._turns >= limits.turns:
             raise self._limit_reached(f"turns: {self._turns} made, {limits.turns} allowed")
@@ -282,7 +289,7 @@ class Run(Generic[T]):
         request = self._template.request(self._input.chunks(self._transcript), forced=self._forcing)
         response: Response | None = None
         resample = not self._told_unreadable
-        async with contextlib.aclosing(self._client.exchange(request, resample=resample)) as events:
+        async with closing(self._client.exchange(request, resample=resample)) as events:
             try:
                 async for event in events:
                     if isinstance(event, Response):
@@ -320,6 +327,8 @@ class Run(Generic[T]):
 
     async def _execute(self, calls: tuple[FunctionCall, ...]) -> AsyncGenerator[Event]:
         """Run the calls, and append their outputs whatever happens, unless none was started."""
+        from agentkit.wire import closing
+
         limits = self._plan.limits
         if limits.tool_calls is not None and len(self._tool_calls) + len(calls) > limits.tool_calls:
             made = len(self._tool_calls)
@@ -339,7 +348,7 @@ class Run(Generic[T]):
         )
         finished = False
         try:
-            async with contextlib.aclosing(execution.events()) as events:
+            async with closing(execution.events()) as events:
                 async for event in events:
                     yield event
             finished = execution.interrupt is None

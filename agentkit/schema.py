@@ -9,7 +9,9 @@ come from `plain.py`, and a test compares them with pydantic's.
 from __future__ import annotations
 
 import contextlib
+import enum
 import functools
+import inspect
 import math
 import re
 import sys
@@ -17,7 +19,7 @@ import types
 import typing
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeGuard, cast
 
 import typing_extensions
 
@@ -28,10 +30,11 @@ from agentkit.signature import MISSING, Field, annotate, is_field_info, split_an
 from agentkit.strict import strict_reason, tidy, to_strict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import TypeAdapter
     from pydantic.json_schema import GenerateJsonSchema
+    from pydantic_core import core_schema
 
     from agentkit.json import JSON, JSONObject
     from agentkit.plain import ClassSchema
@@ -243,6 +246,7 @@ def _no_schema(fields: Sequence[Field], owner: str, exc: Exception) -> ToolDefin
 
 @functools.cache
 def _generator() -> type[GenerateJsonSchema]:
+    from pydantic.errors import PydanticInvalidForJsonSchema
     from pydantic.json_schema import GenerateJsonSchema
 
     class Generator(GenerateJsonSchema):
@@ -254,37 +258,59 @@ def _generator() -> type[GenerateJsonSchema]:
         def sort(self, value: dict[str, Any], parent_key: str | None = None) -> dict[str, Any]:  # noqa: ARG002
             return value
 
+        def enum_schema(self, schema: core_schema.EnumSchema) -> dict[str, Any]:
+            # pydantic compares what JSON gives with the member's value: [1, 2] is never (1, 2)
+            if inspect.getattr_static(schema["cls"], "_missing_") is vars(enum.Enum)["_missing_"]:
+                _refuse_members(schema["members"])
+            return super().enum_schema(schema)
+
+        def literal_schema(self, schema: core_schema.LiteralSchema) -> dict[str, Any]:
+            _refuse_members(item for item in schema["expected"] if isinstance(item, enum.Enum))
+            return super().literal_schema(schema)
+
+        def is_subclass_schema(self, schema: core_schema.IsSubclassSchema) -> dict[str, Any]:
+            raise PydanticInvalidForJsonSchema(f"a class, such as a subclass of {schema['cls']!r}, is no JSON value")
+
         def encode_default(self, dft: Any) -> Any:
             return to_json(dft)
 
     return Generator
 
 
-# --- typing.TypedDict below Python 3.12 --------------------------------------------------------------------
+def _refuse_members(members: Iterable[enum.Enum]) -> None:
+    from pydantic.errors import PydanticInvalidForJsonSchema
+
+    for item in members:
+        if not isinstance(item.value, str | int | float | None):
+            raise PydanticInvalidForJsonSchema(
+                f"{item} has the value {item.value!r}, and enums are read from JSON by strings and numbers only"
+            )
+
+
+# --- types that pydantic doesn't know ----------------------------------------------------------------------
 
 
 def _portable(annotation: object, owner: str, names: Mapping[str, object]) -> object:
-    """Return `annotation` with every `typing.TypedDict` replaced by its `typing_extensions` equal.
+    """Return `annotation` with what pydantic doesn't know replaced by what it knows.
 
-    Below Python 3.12, pydantic refuses `typing.TypedDict` because the bases of a generic one can't be seen.
+    `LiteralString` is str for a type checker only. Below Python 3.12, pydantic refuses `typing.TypedDict` because
+    the bases of a generic one can't be seen; its `typing_extensions` equal takes its place.
     """
-    if sys.version_info >= (3, 12):
-        return annotation
-    return _replace_typed_dicts(annotation, owner, names, ())
+    return _replace_unknown(annotation, owner, names, ())
 
 
-def _replace_typed_dicts(
-    annotation: object, owner: str, names: Mapping[str, object], path: tuple[object, ...]
-) -> object:
-    if isinstance(annotation, type) and type(annotation).__module__ == "typing" and typing.is_typeddict(annotation):
+def _replace_unknown(annotation: object, owner: str, names: Mapping[str, object], path: tuple[object, ...]) -> object:
+    if annotation is typing.LiteralString:
+        return str
+    if sys.version_info < (3, 12) and _is_typing_typed_dict(annotation):
         return _convert_typed_dict(annotation, owner, names, path)
     arguments = typing.get_args(annotation)
     if not arguments or typing.get_origin(annotation) is Literal:
         return annotation
     if typing.get_origin(annotation) is Annotated:
-        changed = _replace_typed_dicts(arguments[0], owner, names, path)
+        changed = _replace_unknown(arguments[0], owner, names, path)
         return annotation if changed is arguments[0] else annotate(changed, list(arguments[1:]))
-    replaced = tuple(_replace_typed_dicts(item, owner, names, path) for item in arguments)
+    replaced = tuple(_replace_unknown(item, owner, names, path) for item in arguments)
     if all(new is old for new, old in zip(replaced, arguments, strict=True)):
         return annotation
     if isinstance(annotation, types.UnionType):
@@ -292,6 +318,10 @@ def _replace_typed_dicts(
     if isinstance(annotation, types.GenericAlias):
         return types.GenericAlias(cast("type", annotation.__origin__), replaced)
     return annotation.copy_with(replaced) if hasattr(annotation, "copy_with") else annotation
+
+
+def _is_typing_typed_dict(annotation: object) -> TypeGuard[type]:
+    return isinstance(annotation, type) and type(annotation).__module__ == "typing" and typing.is_typeddict(annotation)
 
 
 def _convert_typed_dict(source: type, owner: str, names: Mapping[str, object], path: tuple[object, ...]) -> object:
@@ -308,7 +338,7 @@ def _convert_typed_dict(source: type, owner: str, names: Mapping[str, object], p
         kind, is_optional = hint, name in optional
         while (mark := typing.get_origin(kind)) in (typing.Required, typing.NotRequired):
             kind, is_optional = typing.get_args(kind)[0], mark is typing.NotRequired
-        kind = _replace_typed_dicts(kind, owner, names, (*path, source))
+        kind = _replace_unknown(kind, owner, names, (*path, source))
         members[name] = typing_extensions.NotRequired[kind] if is_optional else kind
     result = typed_dict(source.__name__, members, getattr(source, "__pydantic_config__", None))
     result.__doc__ = source.__doc__

@@ -2,8 +2,8 @@
 
 Only dicts in, dicts out; nothing here knows Python types. The subset, from "Structured model outputs" of
 OpenAI's API documentation: objects list every property in `required` and set `additionalProperties` to
-false; optional means a union with null; no `allOf`, `oneOf`, `not`, no tuples; a few formats; at most 5,000
-properties and 10 levels. What the subset can't say as a keyword is said in the description.
+false; optional means a union with null; no `allOf`, `oneOf`, `not`, no tuples; a few formats; limits of
+size (`MAX_PROPERTIES` and below). What the subset can't say as a keyword is said in the description.
 """
 
 from __future__ import annotations
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 MAX_PROPERTIES: Final = 5000
 MAX_LEVELS: Final = 10
+# "A schema may have up to 1000 enum values across all enum properties. For a single enum property with string
+# values, the total string length of all enum values cannot exceed 15,000 characters when there are more than 250
+# enum values." (Structured model outputs, Limitations on enum size)
+MAX_ENUM_VALUES: Final = 1000
+LONG_ENUM: Final = 250
+MAX_LONG_ENUM_CHARS: Final = 15_000
+# "... total string length of all property names, definition names, enum values, and const values cannot exceed
+# 120,000 characters." (Structured model outputs, Limitations on total string size)
+MAX_NAME_CHARS: Final = 120_000
 FORMATS: Final = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 
 _DEFINITIONS = "#/$defs/"
@@ -94,6 +103,15 @@ def children(node: JSONObject) -> Iterator[tuple[str, JSONObject]]:
         elif isinstance(value, list) and key in _LISTED:
             for index, child in enumerate(value):
                 yield f"{key}[{index}]", _object(child)
+
+
+def every_node(schema: JSONObject) -> Iterator[JSONObject]:
+    """Yield `schema` and all subschemas, those of its definitions too, each where it is written."""
+    waiting = [schema, *(_object(node) for node in _object(schema.get("$defs", {})).values())]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(child for _, child in children(node))
 
 
 def resolve(node: JSONObject, definitions: Mapping[str, JSON]) -> JSONObject:
@@ -192,7 +210,7 @@ def to_strict(schema: JSONObject) -> JSONObject:
     if isinstance(properties := node.get("properties"), dict):
         required = cast("list[JSON]", node.get("required", []))
         node["properties"] = {
-            name: _object(child) if name in required else _optional(_object(child))
+            name: _object(child) if name in required or _is_tag(_object(child)) else _optional(_object(child))
             for name, child in properties.items()
         }
         node["required"] = list(properties)
@@ -243,6 +261,12 @@ def _type_name(value: JSON) -> str:
         case list():
             return "array"
     return "object"
+
+
+def _is_tag(node: JSONObject) -> bool:
+    """Whether the default is the only value, as for ``kind: Literal["a"] = "a"``: null would say nothing more."""
+    values = node.get("enum", [node["const"]] if "const" in node else None)
+    return "default" in node and values == [node["default"]]
 
 
 def _optional(node: JSONObject) -> JSONObject:
@@ -421,7 +445,30 @@ def _size_reason(schema: JSONObject, definitions: JSONObject) -> str | None:
     levels = _levels(schema, definitions, {})
     if levels > MAX_LEVELS:
         return f"objects and lists are nested {levels} levels deep, and at most {MAX_LEVELS} are allowed"
+    return _text_size_reason(schema, definitions)
+
+
+def _text_size_reason(schema: JSONObject, definitions: JSONObject) -> str | None:
+    count, chars = 0, sum(map(len, definitions))
+    for node in every_node(schema):
+        values = _list(node.get("enum", []))
+        size = sum(_text_size(item) for item in values)
+        if len(values) > LONG_ENUM and size > MAX_LONG_ENUM_CHARS:
+            return (
+                f"an enum of {len(values)} values has {size} characters, and at most {MAX_LONG_ENUM_CHARS} are allowed "
+                f"above {LONG_ENUM} values"
+            )
+        count += len(values)
+        chars += size + sum(map(len, _object(node.get("properties", {})))) + _text_size(node.get("const"))
+    if count > MAX_ENUM_VALUES:
+        return f"there are {count} enum values, and at most {MAX_ENUM_VALUES} are allowed"
+    if chars > MAX_NAME_CHARS:
+        return f"names and enum values have {chars} characters, and at most {MAX_NAME_CHARS} are allowed"
     return None
+
+
+def _text_size(value: JSON) -> int:
+    return len(value) if isinstance(value, str) else 0
 
 
 def _count_properties(node: JSONObject) -> int:

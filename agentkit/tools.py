@@ -48,7 +48,7 @@ from agentkit.signature import (
     to_field,
     underlying_function,
 )
-from agentkit.strict import strict_reason
+from agentkit.strict import every_node, strict_reason
 
 if TYPE_CHECKING:
     from agentkit.json import JSONObject
@@ -132,6 +132,8 @@ class _Plan:
     """The positional-only parameters, the context among them; the others are passed by name."""
     context: str | None
     """The name of the `ToolContext` parameter."""
+    containers: Mapping[str, object]
+    """The defaults that are lists, dicts or sets: each call gets its own."""
 
 
 @dataclass(slots=True)
@@ -168,6 +170,7 @@ class Tool(Generic[P, R_co]):
         self.name = _tool_name(inner, options)
         self.function = inner
         self._docstring = _docstring(inner)
+        _check_options(self.name, options)
         self.description = _text(options.description) or self._docstring.description or None
         self.timeout_s = _checked_timeout(self.name, options.timeout_s)
         self.parallel = options.parallel
@@ -280,9 +283,13 @@ class Tool(Generic[P, R_co]):
     def bind(
         self, values: Mapping[str, object], context: ToolContext[Any] | None = None
     ) -> tuple[tuple[object, ...], dict[str, object]]:
-        """Return `(args, kwargs)` to call the function with: checked values and, where it takes one, the context."""
+        """Return `(args, kwargs)` to call the function with: checked values and, where it takes one, the context.
+
+        Defaults that are lists, dicts or sets are among them, as copies: a call leaves nothing for the next.
+        """
         plan = self._planned()
-        kwargs = dict(values)
+        kwargs = {name: _fresh(default) for name, default in plan.containers.items() if name not in values}
+        kwargs.update(values)
         if plan.context is not None:
             kwargs[plan.context] = context
         if not plan.positional:
@@ -460,6 +467,17 @@ def _checked_timeout(name: str, timeout_s: float | None) -> float | None:
     )
 
 
+def _check_options(name: str, options: _Options) -> None:
+    for key, value, kinds, words in (
+        ("description", options.description, str | None, "a str, or None for the docstring's text"),
+        ("strict", options.strict, bool | None, "True, False, or None for strict where the types allow it"),
+        ("parallel", options.parallel, bool, "True or False"),
+        ("final", options.final, bool, "True or False"),
+    ):
+        if not isinstance(value, kinds):
+            raise ToolDefinitionError(f"tool {name!r}: {key} is {value!r}. It is {words}. Give one of these.")
+
+
 def _checked_effect(name: str, effect: Effect) -> Effect:
     if effect in _EFFECTS:
         return effect
@@ -527,7 +545,17 @@ def _plan_from_function(
     schema = build_schema(fields, owner=owner, strict=strict, names=names)
     adapter = functools.partial(build_adapter, fields, owner=owner, names=names)
     positional = tuple(item for item in parameters if item.positional_only)
-    return _Plan(schema, ArgumentChecker(schema.loose, adapter), positional, context)
+    containers = {item.name: item.default for item in parameters if type(item.default) in (list, dict, set)}
+    return _Plan(schema, ArgumentChecker(schema.loose, adapter), positional, context, containers)
+
+
+def _fresh(value: object) -> object:
+    """Return a copy of a list, dict or set, and of those inside; what else is inside is shared."""
+    if type(value) is list:
+        return [_fresh(item) for item in value]
+    if type(value) is dict:
+        return {key: _fresh(item) for key, item in value.items()}
+    return set(value) if type(value) is set else value
 
 
 def _resolved(
@@ -560,6 +588,8 @@ def _given_schema(name: str, parameters: Mapping[str, object] | None) -> JSONObj
     if parameters is None:
         return {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
     try:
+        if not isinstance(parameters, Mapping):
+            raise TypeError(f"{parameters!r} is a {type(parameters).__name__}")  # noqa: TRY301
         given = json.decode(json.encode(dict(parameters)))  # a copy of our own, known to be JSON
     except (json.JSONError, TypeError, ValueError) as exc:
         raise ToolDefinitionError(
@@ -572,7 +602,27 @@ def _given_schema(name: str, parameters: Mapping[str, object] | None) -> JSONObj
             f"tool {name!r}: the parameters are of type {schema['type']!r}. A tool takes an object. "
             'Wrap it: {"type": "object", "properties": {"value": ...}, "required": ["value"]}.'
         )
+    for node in every_node(schema):
+        _check_node(name, node)
     return schema
+
+
+def _check_node(name: str, node: JSONObject) -> None:
+    kinds = node.get("type", "object")
+    # "required": true beside a string is draft 3, and means nothing since
+    required = node.get("required", []) if kinds == "object" or (isinstance(kinds, list) and "object" in kinds) else []
+    if not isinstance(required, list) or not all(isinstance(item, str) for item in required):
+        raise ToolDefinitionError(
+            f"tool {name!r}: the schema has required: {required!r}. It is a list of names of properties. "
+            'Give e.g. "required": ["value"], or leave it out.'
+        )
+    for key in ("properties", "$defs"):
+        named = node.get(key, {})
+        if not isinstance(named, dict) or not all(isinstance(item, dict | bool) for item in named.values()):
+            raise ToolDefinitionError(
+                f"tool {name!r}: the schema has {key}: {named!r}. It is a dict of names and their schemas. "
+                f'Give e.g. "{key}": {{"value": {{"type": "string"}}}}.'
+            )
 
 
 def _plan_from_schema(given: JSONObject, function: Callable[..., object], strict: bool | None) -> _Plan:
@@ -580,7 +630,7 @@ def _plan_from_schema(given: JSONObject, function: Callable[..., object], strict
     if strict is not None:
         reason = None if strict else "strict=False was asked for"
     schema = ParameterSchema(given, strict=reason is None, reason=reason, loose=given)
-    return _Plan(schema, ArgumentChecker(given, None), (), _context_name(function))
+    return _Plan(schema, ArgumentChecker(given, None), (), _context_name(function), {})
 
 
 def _context_name(function: Callable[..., object]) -> str | None:

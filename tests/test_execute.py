@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
+import inspect
 import logging
 import os
+import queue
 import threading
 import time
+from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ from agentkit import (
     LimitReached,
     Limits,
     OutputsEntry,
+    Tool,
     ToolCall,
     ToolContext,
     ToolError,
@@ -377,6 +382,141 @@ class TestWhatToolsAreGiven:
         made = run_calls(*[call("spoil", {"names": ["a"]})] * 2, tools=[spoil])
         assert [m.output for m in made] == ["2", "2"]
         assert made[0].arguments == '{"names":["a"]}'
+
+
+def wrapped(function: Callable[..., object]) -> Callable[..., object]:
+    @functools.wraps(function)
+    def wrapper(*args: object, **kwargs: object) -> object:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+async def double(n: int) -> int:
+    """Double a number."""
+    await asyncio.sleep(0)
+    return 2 * n
+
+
+class Doubler:
+    def __call__(self, n: int) -> object:
+        return double(n)
+
+
+class Later:
+    def __await__(self) -> Generator[object, None, int]:
+        return double(4).__await__()
+
+
+def later(n: int) -> Later:
+    return Later()
+
+
+SYNC_AND_YET_AWAITABLE = {
+    "wrapper": tool(wrapped(double)),
+    "object": tool(Doubler(), name="double"),
+    "partial": tool(functools.partial(wrapped(double)), name="double"),
+    "lambda": Tool.from_schema("double", None, {"properties": {"n": {"type": "integer"}}}, lambda n: double(n)),
+    "awaitable": tool(later, name="double"),
+}
+
+
+class TestSyncToolsThatReturnCoroutines:
+    @pytest.mark.parametrize("made", SYNC_AND_YET_AWAITABLE.values(), ids=SYNC_AND_YET_AWAITABLE)
+    def test_what_they_return_is_awaited(self, made: Tool[..., object]) -> None:
+        assert not made.is_async
+        (found,) = run_calls(call("double", {"n": 4}), tools=[made])
+        assert (found.outcome, found.output) == ("ok", "8")
+
+    def test_what_they_raise_is_told(self) -> None:
+        @tool
+        @wrapped
+        async def fail() -> None:
+            raise ToolError("no")
+
+        (found,) = run_calls(call("fail", {}), tools=[fail])
+        assert (found.outcome, found.output) == ("error", "no")
+
+    def test_they_have_one_context_and_the_loop(self) -> None:
+        variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+
+        async def inner() -> list[object]:
+            return [variable.get(), threading.current_thread().name.startswith("agentkit-tool")]
+
+        @tool
+        def outer() -> object:
+            variable.set("set in the thread")
+            return inner()
+
+        (found,) = run_calls(call("outer", {}), tools=[outer])
+        assert found.output == '["set in the thread",false]'
+
+    def test_they_time_out_and_are_cancelled(self) -> None:
+        cancelled = threading.Event()
+
+        @tool(timeout_s=0.1)
+        @wrapped
+        async def hang() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+        (found,) = run_calls(call("hang", {}), tools=[hang])
+        assert found.outcome == "timeout"
+        assert cancelled.wait(2)
+
+    def test_a_coroutine_that_comes_too_late_is_closed(self) -> None:
+        """Python would warn that it was never awaited."""
+        made = threading.Event()
+        coroutines: list[Coroutine[object, object, int]] = []
+
+        @tool(timeout_s=0.02)
+        def slow() -> object:
+            time.sleep(0.1)
+            coroutines.append(double(1))
+            made.set()
+            return coroutines[0]
+
+        @tool
+        def wait() -> None:
+            made.wait(5)
+            time.sleep(0.1)
+
+        found = run_calls(call("slow", {}), call("wait", {}), tools=[slow, wait])
+        assert [item.outcome for item in found] == ["timeout", "ok"]
+        assert inspect.getcoroutinestate(coroutines[0]) == inspect.CORO_CLOSED
+
+
+def test_progress_after_the_loop_was_closed_is_dropped() -> None:
+    release, errors = threading.Event(), queue.SimpleQueue[BaseException | None]()
+
+    @tool(timeout_s=0.02)
+    def report(ctx: ToolContext[None]) -> None:
+        release.wait(5)
+        try:
+            ctx.emit("late")
+        except BaseException as exc:
+            errors.put(exc)
+            raise
+        errors.put(None)
+
+    async def main() -> None:
+        model = ScriptedModel([[call("report", {})], "ok"], rules=None)
+        await Agent(model="m", tools=[report]).run("?", client=model.client())
+
+    asyncio.run(main())
+    release.set()
+    assert errors.get(timeout=5) is None
+
+
+def test_lone_surrogates_in_a_tool_error_are_written_out() -> None:
+    @tool
+    def fail() -> None:
+        raise ToolError("no file caf\udce9")
+
+    (found,) = run_calls(call("fail", {}), tools=[fail])
+    assert found.output == r"no file caf\udce9"
 
 
 class TestOutputs:

@@ -216,7 +216,31 @@ def test_the_default_limit_is_64_kb():
 
 
 def test_lone_surrogates_are_cut_like_characters():
-    assert encode_output("\ud800" * 100, max_bytes=90).text.startswith("\ud800" * 10)
+    found = encode_output("\ud800" * 100, max_bytes=90)
+    assert found.text.startswith(r"\ud800\ud800")
+    assert len(found.text) <= 90
+    assert found.full == r"\ud800" * 100
+
+
+def test_lone_surrogates_are_written_out():
+    """`os.listdir` gives them for names that aren't UTF-8; strict JSON servers refuse them for ever."""
+    name = "caf\udce9"
+    for found, text in [
+        (encode_output(name), r"caf\udce9"),
+        (encode_output([name, {"é" + name: 1}]), r'["caf\udce9",{"écaf\udce9":1}]'),
+        (encode_output(File(name, url="https://x/y")), None),
+    ]:
+        assert found.text.encode().decode() == found.text
+        assert text in (None, found.text)
+    assert json.loads(encode_output([name]).text) == [name]
+
+
+def test_lone_surrogates_in_parts_are_written_out():
+    found = encode_output(["a\udcff", File("b\udcff", url="https://x/y")], parts_allowed=True)
+    assert found.parts == (
+        {"type": "input_text", "text": r"a\udcff"},
+        {"type": "input_file", "filename": r"b\udcff", "file_url": "https://x/y"},
+    )
 
 
 def test_100_mb_of_text_keep_16_mb():

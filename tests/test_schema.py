@@ -102,6 +102,7 @@ def test_strict_false_is_never_strict():
 
 class Shade(enum.Enum):
     DARK = "dark"
+    LIGHT = "light"
 
 
 @dataclass
@@ -319,6 +320,81 @@ def test_too_many_properties_are_not_strict():
     assert schema.reason == "there are 5001 properties, and at most 5000 are allowed"
 
 
+LIMITS = [
+    ("1,000 enum values", {"enum": list(range(1000)), "type": "integer"}, None),
+    (
+        "1,001 enum values",
+        {"enum": list(range(1001)), "type": "integer"},
+        "there are 1001 enum values, and at most 1000 are allowed",
+    ),
+    (
+        "1,002 enum values in two enums",
+        {"anyOf": [{"enum": [*range(501)], "type": "integer"}, {"enum": ["a"] * 501, "type": "string"}]},
+        "there are 1002 enum values, and at most 1000 are allowed",
+    ),
+    ("a long enum of 250 values", {"enum": ["a" * 61] * 250, "type": "string"}, None),
+    (
+        "a long enum of 251 values",
+        {"enum": ["a" * 60] * 251, "type": "string"},
+        "an enum of 251 values has 15060 characters, and at most 15000 are allowed above 250 values",
+    ),
+    ("names of 120,000 characters", {"enum": ["a" * 119_999], "type": "string"}, None),
+    (
+        "names of 120,001 characters",
+        {"enum": ["a" * 120_000], "type": "string"},
+        "names and enum values have 120001 characters, and at most 120000 are allowed",
+    ),
+    (
+        "a const of 120,000 characters",
+        {"const": "a" * 120_000, "type": "string"},
+        "names and enum values have 120001 characters, and at most 120000 are allowed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("node", "reason"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS])
+def test_enums_and_names_have_limits(node, reason):
+    schema = {"type": "object", "properties": {"x": node}, "required": ["x"], "additionalProperties": False}
+    assert strict_reason(schema) == reason
+
+
+def test_names_of_definitions_count_as_characters():
+    name = "D" * 119_999
+    schema = {
+        "type": "object",
+        "properties": {"x": {"$ref": f"#/$defs/{name}"}},
+        "required": ["x"],
+        "additionalProperties": False,
+        "$defs": {name: {"type": "string"}},
+    }
+    assert strict_reason(schema) is None
+    schema["properties"]["xy"], schema["required"] = {"type": "string"}, ["x", "xy"]
+    assert strict_reason(schema) == "names and enum values have 120002 characters, and at most 120000 are allowed"
+
+
+class Only(enum.Enum):
+    ONE = "one"
+
+
+class Created(BaseModel):
+    kind: Literal["created"] = "created"
+    only: Only = Only.ONE
+    by: str = "me"
+
+
+def test_a_tag_that_equals_its_default_is_required_and_not_nullable():
+    """`kind: Literal["a"] = "a"`: null would leave open which branch of a union is meant."""
+
+    def f(x: Created): ...
+
+    made = schema_of(f)["properties"]["x"]
+    assert made["required"] == ["kind", "only", "by"]
+    assert made["properties"]["kind"] == {"const": "created", "type": "string"}
+    assert made["properties"]["only"] == {"enum": ["one"], "type": "string"}
+    assert made["properties"]["by"]["type"] == ["string", "null"]
+    assert tool(f).check('{"x": {}}') == {"x": Created()}
+
+
 # --- descriptions --------------------------------------------------------------------------------------------
 
 
@@ -472,7 +548,22 @@ class Connection:
     pass
 
 
+class Pair(enum.Enum):
+    LOW = (1, 2)
+    HIGH = (3, 4)
+
+
+class Day(enum.Enum):
+    NEW_YEAR = datetime.date(2025, 1, 1)
+
+
 REFUSED = [
+    ("enum of tuples", Pair, r"tool 'f': 'x' has no JSON schema: Pair\.LOW has the value \(1, 2\), and enums are"),
+    ("enum of tuples in a list", list[Pair], r"'x' has no JSON schema: Pair\.LOW has the value"),
+    ("literal of such an enum", Literal[Pair.HIGH], r"'x' has no JSON schema: Pair\.HIGH has the value \(3, 4\)"),
+    ("enum of dates", Day, r"'x' has no JSON schema: Day\.NEW_YEAR has the value datetime\.date"),
+    ("subclass", type[int], r"'x' has no JSON schema: a class, such as a subclass of <class 'int'>, is no JSON value"),
+    ("subclass in a dict", dict[str, type[int]], r"'x' has no JSON schema: a class, such as a subclass of"),
     (
         "class",
         Connection,
@@ -551,6 +642,27 @@ def test_plain_schemas_are_those_of_pydantic(annotation):
 )
 def test_the_rest_is_left_to_pydantic(annotation):
     assert plain_schema(annotation, lambda kind: None) is None
+
+
+class Loose(enum.Enum):
+    PAIR = (1, 2)
+
+    @classmethod
+    def _missing_(cls, value):
+        return cls.PAIR if value == [1, 2] else None
+
+
+def test_an_enum_that_finds_its_members_itself_may_hold_tuples():
+    def f(x: Loose): ...
+
+    assert tool(f).check('{"x": [1, 2]}') == {"x": Loose.PAIR}
+
+
+def test_a_literal_string_is_a_str():
+    def f(x: typing.LiteralString, y: list[typing.LiteralString] | None = None): ...
+
+    assert schema_of(f)["properties"]["x"] == {"type": "string"}
+    assert tool(f).check('{"x": "a", "y": ["b"]}') == {"x": "a", "y": ["b"]}
 
 
 def test_importing_the_tools_does_not_import_pydantic():

@@ -365,6 +365,24 @@ def test_a_bad_effect_is_refused():
         tool(add, effect="safe")
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"parallel": "no"}, r"tool 'add': parallel is 'no'\. It is True or False"),
+        ({"parallel": 1}, r"parallel is 1\. It is True or False"),
+        ({"strict": "yes"}, r"strict is 'yes'\. It is True, False, or None"),
+        ({"final": "x"}, r"final is 'x'\. It is True or False"),
+        ({"description": 3}, r"description is 3\. It is a str, or None"),
+    ],
+    ids=str,
+)
+def test_options_of_a_wrong_type_are_refused(option, message):
+    with pytest.raises(ToolDefinitionError, match=message):
+        tool(add, **option)
+    with pytest.raises(ToolDefinitionError, match=message):
+        Tool.from_schema("add", option.pop("description", None), None, add, **option)
+
+
 def test_decorating_twice_is_refused():
     with pytest.raises(ToolDefinitionError, match="'add' is a tool already"):
         tool(tool(add))
@@ -434,12 +452,46 @@ def test_no_schema_means_no_parameters():
         ({"type": "array"}, r"are of type 'array'\. .* Wrap it"),
         ({"type": object()}, "are no JSON schema"),
         ({"x": float("nan")}, "are no JSON schema"),
+        (3, "are no JSON schema: 3 is a int"),
+        ([("type", "object")], r"are no JSON schema: .* is a list"),
+        ({"type": "object", "properties": 3}, r"has properties: 3\. It is a dict of names and their schemas"),
+        ({"properties": {"a": 3}}, r"has properties: \{'a': 3\}"),
+        ({"properties": {"a": {"type": "object", "properties": None}}}, "has properties: None"),
+        ({"properties": {}, "$defs": []}, r"has \$defs: \[\]"),
+        ({"properties": {}, "required": "a"}, r"has required: 'a'\. It is a list of names of properties"),
+        ({"properties": {"a": {"type": ["object", "null"], "required": [1]}}}, r"has required: \[1\]"),
     ],
-    ids=["not an object", "not JSON", "nan"],
+    ids=str,
 )
 def test_bad_schemas_are_refused(parameters, message):
     with pytest.raises(ToolDefinitionError, match=message):
         Tool.from_schema("find", None, parameters, print)
+
+
+def test_the_required_of_draft_3_is_left_alone():
+    made = Tool.from_schema("find", None, {"properties": {"a": {"type": "string", "required": True}}}, print)
+    assert made.check('{"a": "b"}') == {"a": "b"}
+
+
+# --- defaults ------------------------------------------------------------------------------------------------
+
+
+def test_defaults_that_are_containers_are_fresh_for_each_call():
+    def collect(
+        first: list[int] = [],  # noqa: B006
+        /,
+        more: dict[str, list[int]] = {"a": []},  # noqa: B006
+        seen: set[int] = set(),  # noqa: B006
+    ) -> tuple[object, ...]:
+        first.append(1)
+        more["a"].append(1)
+        seen.add(len(seen))
+        return first, more, seen
+
+    made = tool(collect)
+    for _ in range(2):
+        assert call(made, "{}") == ([1], {"a": [1]}, {0})
+    assert call(made, '{"first": [5], "seen": [7]}') == ([5, 1], {"a": [1]}, {7, 1})
 
 
 # --- sets of tools -------------------------------------------------------------------------------------------

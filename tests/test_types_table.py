@@ -85,6 +85,15 @@ class Dog(BaseModel):
     kind: Literal["dog"]
 
 
+class Created(BaseModel):
+    kind: Literal["created"] = "created"
+
+
+class Deleted(BaseModel):
+    kind: Literal["deleted"] = "deleted"
+    why: str = ""
+
+
 class Open(BaseModel):
     model_config = ConfigDict(extra="allow")
     id: int
@@ -95,6 +104,7 @@ MISSING = object()
 # shown as, annotation, default, strict, accepted JSON, refused JSON
 ROWS: list[tuple[str, object, object, bool, list[str], list[str]]] = [
     ("`str`", str, MISSING, True, ['"a"', '""'], ["5", "null", "true", '["a"]']),
+    ("`LiteralString`", typing.LiteralString, MISSING, True, ['"a"'], ["5"]),
     ("`int`", int, MISSING, True, ["5", '"5"', "5.0"], ["true", '"5.5"', "5.5", '""', "null"]),
     ("`float`", float, MISSING, True, ["1.5", "1"], ["true", '"1.5"', "null"]),
     ("`bool`", bool, MISSING, True, ["true"], ["1", '"yes"', '"true"', "null"]),
@@ -173,6 +183,14 @@ ROWS: list[tuple[str, object, object, bool, list[str], list[str]]] = [
         True,
         ['{"kind": "dog"}', '{"kind": "cat", "lives": "3"}'],
         ['{"kind": "cow"}', '{"kind": "dog", "lives": 3}', "{}"],
+    ),
+    (
+        "discriminated union whose tags have defaults",
+        Annotated[Created | Deleted, Field(discriminator="kind")],
+        MISSING,
+        True,
+        ['{"kind": "deleted", "why": null}', '{"kind": "created"}'],
+        ['{"kind": null}', '{"kind": "created", "why": ""}', "{}"],
     ),
     ("union of models", Cat | Dog, MISSING, True, ['{"kind": "cat", "lives": null}'], ['{"kind": "dog", "lives": 3}']),
     ('model with `extra="allow"`', Open, MISSING, False, ['{"id": 1, "more": 2}', '{"id": "1"}'], ['{"id": true}']),
@@ -339,7 +357,9 @@ How a tool's parameter, or an `output_type`, becomes JSON schema, and what is ac
 A schema is sent with `strict: true` where it can be said in the
 [strict subset](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas), else with `strict: false`
 and all that is known. In a strict schema every property is required; one with a default is nullable, and null means
-the default. Keywords that the subset doesn't have are said in the description.
+the default; a tag such as `kind: Literal["a"] = "a"` isn't. Keywords that the subset doesn't have are said in the
+description. Beyond the subset's limits of size, strict is false: 5,000 properties, 10 levels, 1,000 enum values, 15,000
+characters in a string enum of more than 250 values, 120,000 characters of names, enum values and constants.
 
 Arguments are checked here whatever the server promises. For integers `"5"` and `5.0` are taken for 5; everything else of
 a wrong type is refused, booleans for numbers too, unknown properties too, and so are duplicate keys and NaN.
@@ -347,7 +367,8 @@ a wrong type is refused, booleans for numbers too, unknown properties too, and s
 
 TAIL = """
 Refused when the agent is made, with an error that says what to do: `*args`, `**kwargs`, parameters without annotation,
-and types that can't be read from JSON (arbitrary classes, callables, open files).
+and types that can't be read from JSON (arbitrary classes, callables, open files, `type[int]`, enums with values other than
+strings, numbers, booleans and None).
 
 - A bare string in `Annotated` describes a *parameter*. Inside a model, dataclass or `TypedDict` use
   `Annotated[str, Field(description=...)]`.

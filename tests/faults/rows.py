@@ -624,7 +624,7 @@ ROWS: dict[str, Row] = {
     "X10": row(
         "a tool runs the agent that called it",
         "limits hold over all; 16 deep is the most",
-        RUN + "TestLimits::test_runs_do_not_nest_for_ever",
+        RUN + "TestLimits::test_runs_nested_too_deep_end_them_all",
         RUN + "TestLimits::test_a_nested_run_counts_for_the_one_around_it",
     ),
     "X11": row(

@@ -199,13 +199,15 @@ def test_an_expired_certificate_is_told_and_not_tried_again(authority: Path) -> 
     """An authority of its own, since openssl makes expired ones only as a certificate authority."""
     folder = authority / "ca"
     folder.mkdir()
-    context = certificate(authority, "signer", "-days", "2")
+    # Python 3.13 verifies strictly (VERIFY_X509_STRICT): an authority must say what its key is for (RFC 5280, 4.2.1.3)
+    context = certificate(authority, "signer", "-days", "2", "-addext", "keyUsage=critical,keyCertSign")
     assert context is not None
     (folder / "index.txt").touch()
     (folder / "serial").write_text("01")
     settings = "[ca]\ndefault_ca=d\n[d]\ndir={0}\nnew_certs_dir={0}\ndatabase={0}/index.txt\nserial={0}/serial\n"
     settings += "default_md=sha256\npolicy=p\nx509_extensions=x\n[p]\ncommonName=supplied\n"
-    settings += "[x]\nsubjectAltName=IP:127.0.0.1\n"
+    settings += "[x]\nsubjectAltName=IP:127.0.0.1\nbasicConstraints=critical,CA:FALSE\n"
+    settings += "keyUsage=critical,digitalSignature\nauthorityKeyIdentifier=keyid\n"
     (folder / "ca.cnf").write_text(settings.format(folder))
     key, request, pem = folder / "old.key", folder / "old.csr", folder / "old.pem"
     making = "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=old"

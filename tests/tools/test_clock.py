@@ -36,6 +36,7 @@ def test_the_time_is_told_in_a_zone(zone: str | None, time: str, name: str) -> N
         ("../../etc/passwd", "Names are like"),
         ("Europe", "Close: Europe/"),
         ("\0", "Names are like"),
+        ("localtime", "'localtime'. "),
         ("x" * 100_000, "Names are like"),
     ],
 )
@@ -65,6 +66,17 @@ def test_an_unknown_zone_of_the_developer_is_a_usage_error() -> None:
 )
 def test_days_are_counted(start: date, end: date, days: int, workdays: int) -> None:
     assert CLOCK.days_between(start, end) == {"days": days, "workdays": workdays}
+
+
+def test_by_hand_a_moment_counts_as_its_date_and_a_text_is_told() -> None:
+    late = datetime(2024, 7, 1, 23, 59, tzinfo=UTC)
+    assert CLOCK.days_between(late, date(2024, 7, 2)) == {"days": 1, "workdays": 1}
+    assert CLOCK.days_between(date(2024, 7, 2), late) == {"days": -1, "workdays": -1}
+    assert CLOCK.add_to_date(late, days=1) == "2024-07-02 (Tuesday)"
+    with pytest.raises(ToolError, match=r"^end is '2024-07-02'; it is a date, such as date\.fromisoformat"):
+        CLOCK.days_between(late, "2024-07-02")  # type: ignore[arg-type]
+    with pytest.raises(ToolError, match=r"^start is None; it is a date"):
+        CLOCK.add_to_date(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from agentkit_tools import Files
+from agentkit_tools import Files, beneath
 
 from agentkit import Agent, ToolError, UsageError
 from agentkit.testing import ScriptedModel, call
@@ -106,12 +106,27 @@ def test_a_listing_goes_deeper_and_picks_by_pattern(opened: Files) -> None:
         ("./notes.*", ["notes.txt"]),
         ("docs/**", ["docs/deep/", "docs/deep/more.md", "docs/guide.md", "docs/"]),
         ("**/" * 300 + "x", []),
+        ("**/**/deep/**/**/*", ["docs/deep/more.md"]),
+        ("docs/docs/*", []),
         ("*" * 900 + "x", []),
     ],
 )
 def test_a_pattern_matches_the_name_or_the_path(opened: Files, pattern: str, paths: list[str]) -> None:
     listed = opened.list_files(pattern=pattern, recursive=True)
     assert sorted(line.split("  ")[0] for line in listed.splitlines() if not line.startswith("[")) == sorted(paths)
+
+
+def test_a_pattern_of_many_stars_takes_no_longer_than_one(opened: Files, root: Path) -> None:
+    """60 times `**/` took 6 s for 3,000 names."""
+    for folder in range(30):
+        (root / "many" / "a" / "b" / "c" / str(folder)).mkdir(parents=True)
+        for number in range(100):
+            (root / "many" / "a" / "b" / "c" / str(folder) / str(number)).touch()
+    began = time.thread_time()
+    assert opened.list_files(".", "**/" * 60 + "x", True) == (
+        f"[no entry matches {'**/' * 60 + 'x'!r}; 3039 looked at]"
+    )
+    assert time.thread_time() - began < 1
 
 
 def test_lines_are_read_with_numbers(opened: Files) -> None:
@@ -265,6 +280,27 @@ def test_links_that_stay_beneath_are_followed(opened: Files, root: Path) -> None
     assert "short  (link)" in opened.list_files()
     assert "docs/up  (link)" in opened.list_files(recursive=True)
     assert opened.list_files("docs/up/") == opened.list_files("docs/up")
+
+
+def test_a_hard_link_is_read_only_where_allowed(opened: Files, root: Path, outside: Path) -> None:
+    (root / "way").hardlink_to(outside / "secret.txt")
+    assert refused(opened.read_file, "way") == (
+        "'way': is a hard link: another name of the file may lie outside. Files(..., hard_links=True) reads it"
+    )
+    assert opened.search_files("secret") == "[no match in 3 files]\n[not searched: 1 hard links]"
+    assert Files(root, hard_links=True).read_file("way") == f"1  {SECRET}"
+    (outside / "secret.txt").unlink()
+    assert opened.read_file("way") == f"1  {SECRET}"
+
+
+def test_a_link_that_is_swapped_for_a_file_as_it_is_read_is_gone(root: Path) -> None:
+    """readlink(2) says EINVAL of what is no link, which is no matter of the name."""
+    fd = os.open(root, os.O_RDONLY)
+    try:
+        with pytest.raises(FileNotFoundError):
+            beneath._target(b"notes.txt", fd)
+    finally:
+        os.close(fd)
 
 
 def _fifo(path: Path) -> None:
@@ -421,6 +457,7 @@ def test_nothing_outside_is_read_while_links_are_swapped_in(
                 except ToolError as exc:
                     text = str(exc)
                 assert SECRET not in text
+                assert "no file can have this name" not in text
                 for what_was_seen in seen:
                     seen[what_was_seen] += what_was_seen in text
     assert all(seen.values()), seen

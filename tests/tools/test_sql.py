@@ -98,6 +98,34 @@ def test_what_reads_is_allowed(database: Database, sql: str, value: object) -> N
     assert database.query(sql)["rows"][0][0] == value
 
 
+@pytest.mark.parametrize(
+    ("parameter", "found"),
+    [
+        (b"x", "bytes"),
+        (2**70, "an integer of 72 bits"),
+        ({}, "dict"),
+        ("\ud800", "a text with surrogates, which are no characters"),
+    ],
+)
+def test_a_parameter_that_is_no_value_is_told(database: Database, parameter: object, found: str) -> None:
+    assert refused(database.query, "SELECT ?, ?", [1, parameter]) == (
+        f"parameter 2 is {found}; allowed are texts, integers of 64 bits, floats and null"
+    )
+    assert refused(database.query, "SELECT ?", {"a": 1}) == (
+        "parameters is a dict; it is a list with a value for each ?"
+    )
+
+
+def test_a_parameter_of_each_kind_arrives(database: Database) -> None:
+    given = ["ü", -(2**63), 2**63 - 1, 1.5, None]
+    assert database.query("SELECT ?, ?, ?, ?, ?", given)["rows"] == [given]
+
+
+def test_explain_runs_nothing(database: Database) -> None:
+    endless = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    assert database.query(f"EXPLAIN {endless}")["columns"][:2] == ["addr", "opcode"]
+
+
 def test_results_are_capped_with_a_note(path: Path) -> None:
     endless = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT i, printf('%.900c', 'a') FROM n"
     note = "Count, sum or filter in SQL, name the columns, or go on with LIMIT and OFFSET"
@@ -113,6 +141,7 @@ def test_results_are_capped_with_a_note(path: Path) -> None:
 # --- what it shall not do ----------------------------------------------------------------------------------
 
 READ_ONLY = "is not allowed: the database is read-only. One SELECT, or WITH ... SELECT, is run at a time"
+MADE_UP = "changing the schema, or a table that SQLite makes up, such as dbstat or a PRAGMA's (see sql_schema),"
 WRITES = [
     "INSERT INTO city (name) VALUES ('x')",
     "INSERT INTO city (name) VALUES ('x') RETURNING id",
@@ -138,6 +167,8 @@ WRITES = [
     "PRAGMA table_info(city)",
     "SELECT * FROM pragma_table_info('city')",
     "SELECT * FROM pragma_database_list",
+    "SELECT * FROM dbstat",
+    "EXPLAIN DELETE FROM city",
     "SELECT load_extension('/tmp/x.so')",
     "SELECT load_extension('/tmp/x.so', 'main') FROM city",
     "SELECT LOAD_EXTENSION('/tmp/x.so')",
@@ -322,6 +353,6 @@ def test_an_agent_uses_it(database: Database) -> None:
     assert [made.output for made in result.tool_calls] == [
         "table country (1 row)\n  code TEXT, primary key\n  name TEXT, not null",
         '{"columns":["name"],"rows":[["Oslo"]]}',
-        f"changing the schema, or a PRAGMA as a table (see sql_schema), {READ_ONLY}",
+        f"{MADE_UP} {READ_ONLY}",
     ]
     assert all(item.strict and item.effect == "pure" for item in database.tools)

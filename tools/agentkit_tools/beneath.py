@@ -5,7 +5,8 @@ resolves it in one step that can't leave the directory (openat2(2)); elsewhere e
 one before it, no link is followed by the system, and links are resolved here. Both ways give the same answers:
 links that stay beneath are followed; absolute ones, and those that climb out, are refused, as are `/proc`'s magic
 links. What is neither a regular file nor a directory is not opened, so that a FIFO can't hang and a device
-does nothing. A hard link is the file itself: nothing can tell it from another.
+does nothing. A hard link is the file itself: nothing tells one name from another, or where the others are, but
+that there are several, and then a file is not opened either unless `hard_links` are allowed.
 """
 
 from __future__ import annotations
@@ -59,13 +60,16 @@ def kind_of(mode: int) -> str:
 class Root:
     """A directory held open: moved or replaced, it stays the one that it was. Safe to use from many threads."""
 
-    def __init__(self, path: str | os.PathLike[str], *, opening: Opening | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, hard_links: bool = False, opening: Opening | None = None
+    ) -> None:
         """Open the directory, closed again with the object; `opening` is chosen by what the system has.
 
         Raises `OSError`, also for an `opening` that the system doesn't have.
         """
         if os.open not in os.supports_dir_fd:
             raise OSError(errno.ENOSYS, "this system can't open files relative to a directory")
+        self._hard_links = hard_links
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._fd)
         if opening == "openat2":
@@ -73,7 +77,10 @@ class Root:
         self.opening: Opening = opening or ("openat2" if _has_openat2(self._fd) else "components")
 
     def open_file(self, path: str) -> int:
-        """Return a descriptor of the regular file, which the caller closes. Raises `OSError`; see `open_directory`."""
+        """Return a descriptor of the regular file, which the caller closes.
+
+        Raises `OSError`, see `open_directory`, and EMLINK for a file with several names.
+        """
         return self._open(path, stat.S_ISREG, 0)
 
     def open_directory(self, path: str) -> int:
@@ -91,7 +98,10 @@ class Root:
         else:
             fd = _open_by_components(self._fd, name, wanted, _READ | flags)
         try:
-            _check_kind(os.fstat(fd).st_mode, wanted)
+            status = os.fstat(fd)
+            _check_kind(status.st_mode, wanted)
+            if not self._hard_links:
+                _check_links(status)
         except BaseException:
             os.close(fd)
             raise
@@ -111,6 +121,11 @@ def _encoded(path: str) -> bytes:
 def _check_kind(mode: int, wanted: Callable[[int], bool]) -> None:
     if not wanted(mode):
         raise WrongKind(mode)
+
+
+def _check_links(status: os.stat_result) -> None:
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
 
 
 # --- by the kernel -----------------------------------------------------------------------------------------
@@ -190,7 +205,7 @@ def _open_by_components(root: int, path: bytes, wanted: Callable[[int], bool], f
             mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
             if stat.S_ISLNK(mode):
                 links += 1
-                _follow(os.readlink(name, dir_fd=here), todo, links)
+                _follow(_target(name, here), todo, links)
             elif todo:
                 opened.append(os.open(name, _READ | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here))
             else:
@@ -202,6 +217,15 @@ def _open_by_components(root: int, path: bytes, wanted: Callable[[int], bool], f
     finally:
         for fd in opened:
             os.close(fd)
+
+
+def _target(name: bytes, here: int) -> bytes:
+    try:
+        return os.readlink(name, dir_fd=here)
+    except OSError as exc:
+        # "The named file is not a symbolic link." (readlink(2), EINVAL): what was one is gone by now
+        code = errno.ENOENT if exc.errno == errno.EINVAL else exc.errno
+        raise OSError(code, os.strerror(code or 0)) from exc
 
 
 def _components(path: bytes) -> list[bytes]:

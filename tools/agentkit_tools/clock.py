@@ -78,6 +78,7 @@ class Clock:
             start: The first date, such as "2024-02-28".
             end: The second date; an earlier one gives negative numbers.
         """
+        start, end = _day(start, "start"), _day(end, "end")
         days = (end - start).days
         workdays = _workdays(start, end) if days >= 0 else -_workdays(end, start)
         return {"days": days, "workdays": workdays}
@@ -92,6 +93,7 @@ class Clock:
             weeks: Added after these.
             days: Added with weeks.
         """
+        start = _day(start, "start")
         try:
             month = start.year * 12 + start.month - 1 + years * 12 + months
             year, index = divmod(month, 12)
@@ -105,6 +107,15 @@ class Clock:
 
 # English, whatever the locale
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _day(value: object, name: str) -> date:
+    """Return the date of what was given by hand; a model's arguments are dates already."""
+    if isinstance(value, datetime):
+        return value.date()
+    if not isinstance(value, date):
+        raise ToolError(f"{name} is {value!r:.100}; it is a date, such as date.fromisoformat('2024-01-31')")
+    return value
 
 
 def _weekday(day: date) -> str:
@@ -128,7 +139,8 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
 @functools.cache
 def _zones() -> dict[str, str]:
     """Return the names of all zones, by themselves in small letters."""
-    return {name.lower(): name for name in sorted(zoneinfo.available_timezones())}
+    # a file of Debian's beside the zones, and no name of one: it says what the machine is set to
+    return {name.lower(): name for name in sorted(zoneinfo.available_timezones() - {"localtime"})}
 
 
 def _near(name: str, known: dict[str, str]) -> str:

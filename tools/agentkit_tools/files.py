@@ -5,6 +5,7 @@ Paths are `tree.py`'s and `beneath.py`'s; regular expressions run in a process o
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -41,8 +42,9 @@ class Files:
     """The files beneath `root`: `list_files`, `read_file` and `search_files`, by hand or as `tools` of an agent.
 
     Paths are relative to `root`, with `/`. Nothing is ever written, and nothing outside is reached. Names that
-    begin with a dot are left out and refused unless `hidden` is True: `.env` and `.git` hold secrets. Of a file,
-    the first `max_file_bytes` are read; a listing or a search ends after `timeout_s`.
+    begin with a dot are left out and refused unless `hidden` is True: `.env` and `.git` hold secrets. Files with
+    several names are not read unless `hard_links` is True: one of them may lie outside. Of a file, the first
+    `max_file_bytes` are read; a listing or a search ends after `timeout_s`.
 
     Safe to use from many threads; the directory is held open until the object goes. `opening` chooses how paths
     are resolved, which is for tests: the system's best is the default.
@@ -56,12 +58,15 @@ class Files:
         root: str | os.PathLike[str],
         *,
         hidden: bool = False,
+        hard_links: bool = False,
         max_file_bytes: int = 16 * 1024 * 1024,
         timeout_s: float = 10.0,
         opening: Opening | None = None,
     ) -> None:
         try:
-            self._tree = Tree(root, hidden=hidden, max_file_bytes=max_file_bytes, opening=opening)
+            self._tree = Tree(
+                root, hidden=hidden, hard_links=hard_links, max_file_bytes=max_file_bytes, opening=opening
+            )
         except OSError as exc:
             raise UsageError(
                 f"the root {os.fspath(root)!r} can't be opened: {exc.strerror}. "
@@ -167,7 +172,7 @@ class _Search:
         self._lines: list[str] = []
         self._matches = 0
         self._searched = 0
-        self._skipped = {"not text": 0, "too large": 0, "not readable": 0}
+        self._skipped = {"not text": 0, "too large": 0, "hard links": 0, "not readable": 0}
         self._notes: list[str] = []
 
     def run(self, path: str, wanted: Callable[[str], bool]) -> str:
@@ -202,7 +207,7 @@ class _Search:
         try:
             content = self._tree.read(path)
         except ToolError as exc:
-            self._skipped["not readable" if exc.__cause__ else "not text"] += 1
+            self._skipped[_why_skipped(exc.__cause__)] += 1
             return
         if content.size > content.read:
             self._skipped["too large"] += 1
@@ -251,6 +256,12 @@ class _Search:
 # --- texts -------------------------------------------------------------------------------------------------
 
 
+def _why_skipped(cause: BaseException | None) -> str:
+    if cause is None:
+        return "not text"
+    return "hard links" if isinstance(cause, OSError) and cause.errno == errno.EMLINK else "not readable"
+
+
 def _entry_line(found: Entry) -> str:
     if stat.S_ISDIR(found.mode):
         return f"{_shown(found.path)}/"
@@ -295,7 +306,9 @@ def _glob(pattern: str | None) -> Callable[[str], bool]:
         return lambda _: True
     if len(pattern) > MAX_PATTERN_CHARS:
         raise ToolError(f"the pattern has {len(pattern)} characters, at most {MAX_PATTERN_CHARS} are taken")
-    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    given = [part for part in pattern.split("/") if part not in ("", ".")]
+    # several ** in a row are one: each would cost a step for every name
+    parts = [part for before, part in itertools.pairwise(["", *given]) if not before == part == "**"]
     if "/" not in pattern:
         return lambda path: fnmatchcase(path.rpartition("/")[2], pattern)
     return lambda path: _match_parts(path.split("/"), parts)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any, Final, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
 
 from agentkit import Tool, ToolError, Toolset, UsageError, tool
 from agentkit_tools.isolated import Ended, Isolated
 from agentkit_tools.sqlite import COUNTED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 GRACE_S: Final = 1.0
 """What the process gets above the time of a statement, to start and to say that it was stopped."""
@@ -92,7 +95,7 @@ class Database:
             parameters: Values for the "?" in it, in order.
         """
         asked = {"max_rows": self._max_rows, "max_chars": self._max_chars}
-        found = self._ask({"sql": sql, "parameters": parameters or [], **asked})
+        found = self._ask({"sql": sql, "parameters": _checked(parameters or []), **asked})
         result: Rows = {"columns": found["columns"], "rows": found["rows"]}
         if "cut" in found:
             result["note"] = (
@@ -112,6 +115,29 @@ class Database:
         if "error" in found:
             raise ToolError(str(found["error"]))
         return found
+
+
+def _checked(parameters: Sequence[object]) -> Sequence[object]:
+    """Refuse what the process could not be sent, or SQLite could not store; `query` by hand takes anything."""
+    if not isinstance(parameters, list | tuple):
+        raise ToolError(f"parameters is a {type(parameters).__name__}; it is a list with a value for each ?")
+    for number, value in enumerate(parameters, 1):
+        if found := _unsupported(value):
+            raise ToolError(f"parameter {number} is {found}; allowed are texts, integers of 64 bits, floats and null")
+    return parameters
+
+
+def _unsupported(value: object) -> str:
+    match value:
+        case str():
+            surrogate = any("\ud800" <= char <= "\udfff" for char in value)
+            return "a text with surrogates, which are no characters" if surrogate else ""
+        case int():
+            return "" if -(2**63) <= value < 2**63 else f"an integer of {value.bit_length() + 1} bits"
+        case float() | None:
+            return ""
+        case _:
+            return type(value).__name__
 
 
 def _no_table(table: str, names: list[str]) -> str:

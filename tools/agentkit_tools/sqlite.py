@@ -135,7 +135,7 @@ def _refusal(action: int, first: str | None, second: str | None) -> str:
     if action == sqlite3.SQLITE_FUNCTION:
         return f"the function {second}()"
     if first in ("sqlite_master", "sqlite_temp_master"):
-        return "changing the schema, or a PRAGMA as a table (see sql_schema),"
+        return "changing the schema, or a table that SQLite makes up, such as dbstat or a PRAGMA's (see sql_schema),"
     return _ACTIONS.get(action, "changing the database")
 
 

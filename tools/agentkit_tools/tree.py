@@ -43,9 +43,15 @@ class Tree:
     """The entries and files beneath a root; every failure is a `ToolError` that knows no path but the given one."""
 
     def __init__(
-        self, root: str | os.PathLike[str], *, hidden: bool, max_file_bytes: int, opening: Opening | None
+        self,
+        root: str | os.PathLike[str],
+        *,
+        hidden: bool,
+        hard_links: bool,
+        max_file_bytes: int,
+        opening: Opening | None,
     ) -> None:
-        self._root = Root(root, opening=opening)
+        self._root = Root(root, hard_links=hard_links, opening=opening)
         self._hidden = hidden
         self._max_file_bytes = max_file_bytes
 
@@ -103,6 +109,8 @@ class Tree:
             return f"there is no such file. {f'Close: {near}' if near else 'See what there is with list_files'}"
         if exc.errno in (errno.EINVAL, errno.ENAMETOOLONG):
             return "no file can have this name"
+        if exc.errno == errno.EMLINK:
+            return "is a hard link: another name of the file may lie outside. Files(..., hard_links=True) reads it"
         if exc.errno in (errno.EACCES, errno.EPERM):
             return "may not be read here"
         return f"can't be read: {os.strerror(exc.errno) if exc.errno else 'unknown error'}"
