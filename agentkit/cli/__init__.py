@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,18 +19,23 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, by default the process's, and return its exit code."""
     _fill_streams()
     try:
-        from agentkit.cli.app import run_app
-    except ModuleNotFoundError as exc:
-        if exc.name not in EXTRA:
-            raise
-        sys.stderr.write(
-            f"agentkit: the command line needs {exc.name!r}, which isn't installed. "
-            "In the checkout, run: pip install -e '.[cli]'\n"
-        )
-        return 2
+        try:
+            from agentkit.cli.app import run_app
+        except ModuleNotFoundError as exc:
+            if exc.name not in EXTRA:
+                raise
+            sys.stderr.write(
+                f"agentkit: the command line needs {exc.name!r}, which isn't installed. "
+                "In the checkout, run: pip install -e '.[cli]'\n"
+            )
+            return 2
+        code = run_app(args)
     except KeyboardInterrupt:
-        return 130
-    return run_app(args)
+        code = 130
+    if args is None:  # the process ends: Ctrl-C would only interrupt the interpreter's own clean-up, with a traceback
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
 
 
 def _fill_streams() -> None:

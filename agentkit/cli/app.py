@@ -299,7 +299,8 @@ def doctor(url: str | None, model: str | None, quick: bool, as_json: bool) -> in
     URL is the provider's.
 
     Each line says what request was made and what was seen. The seven probes take about ten short requests.
-    Keys are named, never shown, and so are the values in a URL's query.
+    Keys are named, never shown, and so are the values in a URL's query. The list of models is waited for 10 s,
+    an answer 30 s; where the plain one never comes, nothing more is asked.
     """
     from agentkit.cli.diagnosis import diagnose
 

@@ -141,7 +141,7 @@ class Chat:
             display.interrupted(before.transcript, before.transcript if run is None else run.transcript)
         except Exception as exc:  # noqa: BLE001  (shown, and the chat goes on)
             self._has_failed = True
-            self.outputs.show_error(explained(exc))
+            self.outputs.show_error(explained(exc, to_go_on="/retry goes on"))
         if run is not None:
             self._count(before.transcript, run.transcript, result)
             # what is asked again belongs to the message that it is asked for

@@ -39,8 +39,13 @@ def diagnose(url: str | None, *, model: str | None, probing: bool, as_json: bool
     findings: list[Finding] = []
     with open_outputs(os.environ) as outputs, Interrupts() as interrupts:
         table = None if as_json else Table(outputs.answer)
+
+        def ask(asked: str) -> None:
+            if table is not None:
+                table.wait(asked)
+
         try:
-            for finding in iterate_blocking(lambda: examine(url, os.environ, model=model, probing=probing)):
+            for finding in iterate_blocking(lambda: examine(url, os.environ, model=model, probing=probing, on_ask=ask)):
                 findings.append(finding)
                 if table is not None:
                     table.add(finding)
@@ -70,6 +75,7 @@ class Table:
 
     def add(self, finding: Finding) -> None:
         """Write a row, under the heading of its section."""
+        self._out.clear_hint()
         if finding.section != self._section:
             self._out.break_line()
             self._out.write("\n" if self._section else "")
@@ -90,6 +96,10 @@ class Table:
             self._row(finding, [])
             for line in wrapped(text, columns - 4):
                 self._out.line(f"    {line}")
+
+    def wait(self, asked: str) -> None:
+        """Show on a terminal what was asked, until its row comes."""
+        self._out.hint(f"   {one_line(asked)} {self._out.glyphs.cut}")
 
     def finish(self, findings: list[Finding], failed: list[str]) -> None:
         """Write what it comes to."""

@@ -18,7 +18,7 @@ from agentkit.canonical import to_json
 from agentkit.cli.loading import place_of, short_traceback
 from agentkit.cli.terminal import fit, harmless, harmless_json, one_line
 from agentkit.entries import OutputsEntry, ResponseEntry
-from agentkit.errors import AgentkitError, ToolError, UsageError
+from agentkit.errors import AgentkitError, LimitReached, ToolError, UsageError
 from agentkit.events import (
     AttemptDiscarded,
     OutputRejected,
@@ -291,10 +291,15 @@ def json_text(value: object, *, is_unicode: bool) -> str:
     return harmless_json(json.dumps(to_json(value), ensure_ascii=not is_unicode, indent=2))
 
 
-def explained(exc: BaseException) -> str:
+def explained(exc: BaseException, *, to_go_on: str = "with --save, go on with --continue FILE") -> str:
     """Return an error as its message; one that isn't ours with the lines of the user's code that it came from."""
     if isinstance(exc, UsageError):
         return str(exc)
+    if isinstance(exc, LimitReached):
+        # what the message goes on with is for who writes Python
+        which = str(exc).partition(" Go on with run(")[0]
+        option = "--max-turns" if "turn" in which else "the agent's Limits"
+        return f"{which} Raise {option}; {to_go_on}. ({type(exc).__name__})"
     if isinstance(exc, AgentkitError):
         return f"{exc} ({type(exc).__name__})"
     return f"the run ended with an exception.\n{short_traceback(exc)}"

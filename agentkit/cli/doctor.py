@@ -6,6 +6,7 @@ the values in a URL's query as `***`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.metadata
 import json
@@ -53,6 +54,10 @@ EXTRAS: Final = {
 RETRY: Final = RetryPolicy(attempts=2, cap_s=2.0, max_hint_s=5.0)
 """One retry: a doctor wants to see what happens, and a server that is busy for a moment isn't ill."""
 TIMEOUTS: Final = Timeouts(first_byte=60.0, idle=30.0, event=60.0, total=120.0)
+MODELS_S: Final = 10.0
+"""How long the list of models is waited for."""
+ANSWER_S: Final = 30.0
+"""How long an answer of a probe is waited for."""
 LISTED: Final = 6
 """Models named."""
 LONGEST: Final = 60
@@ -93,6 +98,8 @@ class Probe:
     """Returns what was seen; raises `Missing`, `NotTried` and what clients raise."""
     is_needed: bool = False
     """Whether agents can't do without."""
+    answers: int = 1
+    """How many it waits for, one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,11 +205,14 @@ async def examine(
     transport: httpx.AsyncBaseTransport | None = None,
     retry: RetryPolicy = RETRY,
     clock: Callable[[], float] = time.monotonic,
+    models_s: float = MODELS_S,
+    answer_s: float = ANSWER_S,
+    on_ask: Callable[[str], object] = lambda _: None,
 ) -> AsyncGenerator[Finding]:
     """Yield what is found, one thing after another.
 
-    Without `probing`, only the list of models is asked for, which costs no tokens. `transport`, `retry` and
-    `clock` are for tests.
+    Without `probing`, only the list of models is asked for, which costs no tokens. `on_ask` is told each request
+    before its answer is waited for. `transport`, `retry`, `clock` and how long is waited are for tests.
     """
     secrets = [value for name in KEYS if (value := environ.get(name))]
     for finding in environment_findings(environ):
@@ -215,23 +225,24 @@ async def examine(
         return
     secrets += [value for _, value in parse_qsl(urlsplit(server.url).query)]
     async with client:
-        async for finding in _examine_server(server, client, environ, model, probing=probing, clock=clock):
+        asking = _Asking(client, clock, models_s, answer_s, lambda asked: on_ask(hiding(asked, secrets)))
+        async for finding in _examine_server(server, asking, environ, model, probing=probing):
             yield _hidden(finding, secrets)
 
 
 async def _examine_server(
     server: Server,
-    client: Client,
+    asking: _Asking,
     environ: Mapping[str, str],
     model: str | None,
     *,
     probing: bool,
-    clock: Callable[[], float],
 ) -> AsyncGenerator[Finding]:
+    client = asking.client
     key = f"with the key in {server.key_name}" if server.key_name else "without a key"
     seen = f"{shown_url(server.url)}: {server.why}; {key}; profile {client.profile.name!r}"
     yield Finding(section="server", name="base URL", outcome="ok", seen=seen)
-    listed, models = await _list_models(client, clock)
+    listed, models = await _list_models(asking)
     yield listed
     if listed.outcome == "failed":
         why = "the server can't be asked"
@@ -245,16 +256,50 @@ async def _examine_server(
     chosen = model or environ.get("AGENTKIT_MODEL") or _first_model(models)
     if chosen is None:
         return
+    is_silent = False
     for probe in PROBES:
-        yield await _try(probe, client, chosen, clock)
+        if is_silent:
+            seen = "not asked: the server doesn't answer"
+            yield Finding(section="probes", name=probe.name, outcome="skipped", seen=seen)
+            continue
+        try:
+            yield await _try(probe, asking, chosen)
+        except _Silence as exc:
+            yield exc.finding
+            is_silent = probe is PROBES[0]
 
 
-async def _list_models(client: Client, clock: Callable[[], float]) -> tuple[Finding, list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """How a server is asked."""
+
+    client: Client
+    clock: Callable[[], float]
+    models_s: float
+    answer_s: float
+    tell: Callable[[str], object]
+
+
+class _Silence(Exception):
+    """A probe that was waited for in vain."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.seen)
+        self.finding = finding
+
+
+async def _list_models(asking: _Asking) -> tuple[Finding, list[str]]:
+    client, clock = asking.client, asking.clock
     found = Finding(section="server", name="models", outcome="ok", seen="", asked=f"GET {_path(client)}/models")
     started = clock()
     names: list[str] = []
+    asking.tell(found.asked)
     try:
-        listed = await client.models()
+        # around all of it: a server that accepts and says nothing isn't asked again
+        async with asyncio.timeout(asking.models_s):
+            listed = await client.models()
+    except TimeoutError:
+        found = replace(found, outcome="failed", seen=_no_answer(asking.models_s))
     except (TransportError, AuthenticationError) as exc:
         found = replace(found, outcome="failed", seen=_told(exc))
     except AgentkitError as exc:
@@ -286,13 +331,20 @@ def _first_model(models: list[str]) -> str | None:
 # --- probes -----------------------------------------------------------------------------------------------
 
 
-async def _try(probe: Probe, client: Client, model: str, clock: Callable[[], float]) -> Finding:
+async def _try(probe: Probe, asking: _Asking, model: str) -> Finding:
+    """Return what a probe has seen. Raises `_Silence` where nothing came in time."""
+    client, clock = asking.client, asking.clock
     asked = f"POST {_path(client)}/responses: {probe.asks}"
     started, failed_before = clock(), client.stats.failures
     outcome: Outcome = "failed" if probe.is_needed else "no"
+    is_silent = False
+    asking.tell(asked)
     try:
-        seen = await probe.run(client, model)
+        async with asyncio.timeout(asking.answer_s * probe.answers):
+            seen = await probe.run(client, model)
         outcome = "ok"
+    except TimeoutError:
+        is_silent, seen = True, _no_answer(asking.answer_s * probe.answers)
     except Missing as exc:
         seen = str(exc)
     except NotTried as exc:
@@ -301,9 +353,12 @@ async def _try(probe: Probe, client: Client, model: str, clock: Callable[[], flo
         seen = _told(exc)
     if outcome == "ok" and (failures := client.stats.failures - failed_before):
         seen += f"; {failures} failed {'attempt' if failures == 1 else 'attempts'} before"
-    return Finding(
+    found = Finding(
         section="probes", name=probe.name, outcome=outcome, seen=seen, asked=asked, duration_s=clock() - started
     )
+    if is_silent:
+        raise _Silence(found)
+    return found
 
 
 async def _plain(client: Client, model: str) -> str:
@@ -434,11 +489,11 @@ LOOK_UP: Final = Tool.from_schema(
 PROBES: Final = (
     Probe(name="plain answer", asks="one message", run=_plain, is_needed=True),
     Probe(name="streamed answer", asks="stream: true", run=_stream, is_needed=True),
-    Probe(name="tool round trip", asks="a tool, then its output", run=_tool, is_needed=True),
+    Probe(name="tool round trip", asks="a tool, then its output", run=_tool, is_needed=True, answers=2),
     Probe(name="forced call", asks='tool_choice: "required"', run=_forced),
     Probe(name="structured output", asks="text.format: json_schema", run=_structured),
-    Probe(name="reasoning replay", asks="the reasoning of the answer before", run=_reasoning),
-    Probe(name="parallel calls", asks="two things to look up", run=_parallel),
+    Probe(name="reasoning replay", asks="the reasoning of the answer before", run=_reasoning, answers=2),
+    Probe(name="parallel calls", asks="two things to look up", run=_parallel, answers=2),
 )
 
 
@@ -451,6 +506,10 @@ def _environment(name: str, outcome: Outcome, seen: str) -> Finding:
 
 def _hidden(finding: Finding, secrets: list[str]) -> Finding:
     return replace(finding, seen=hiding(finding.seen, secrets), asked=hiding(finding.asked, secrets))
+
+
+def _no_answer(seconds: float) -> str:
+    return f"no answer within {duration(seconds)}"
 
 
 def _version(package: str) -> str | None:

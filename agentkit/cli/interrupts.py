@@ -50,7 +50,9 @@ class Interrupts:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._replaced.items():
-            signal.signal(number, handler)
+            # after one Ctrl-C, all is told and the process ends: a second one has nothing left to interrupt
+            if self.signal is None or number != signal.SIGINT:
+                signal.signal(number, handler)
 
     def _receive(self, number: int, _: object) -> None:
         if self.signal is None:

@@ -15,13 +15,24 @@ from agentkit.transcript import Transcript
 def read_transcript(path: Path, *, asked: str = "--continue") -> Transcript:
     """Return the conversation that `--save` wrote; errors begin with what asked for it."""
     try:
-        return Transcript.from_json(path.read_bytes())
+        return _decoded(path.read_bytes(), f"{asked} {path}")
     except FileNotFoundError:
         raise UsageError(f"{asked} {path}: there is no such file. Give one that --save wrote.") from None
     except OSError as exc:
         raise UsageError(f"{asked} {path}: {exc.strerror or exc}. Give a file that --save wrote.") from exc
     except TranscriptError as exc:
         raise TranscriptError(f"{asked} {path}: {exc}") from exc
+
+
+def _decoded(data: bytes, place: str) -> Transcript:
+    if not data.strip():
+        raise UsageError(f"{place}: the file is empty. Give one that --save wrote.")
+    if data.lstrip().startswith(b"["):
+        raise TranscriptError(
+            "not a transcript, but a JSON list. If it holds items, make it one: "
+            "Transcript.from_items(json.loads(text)).to_json()"
+        )
+    return Transcript.from_json(data)
 
 
 def check_writable(path: Path, *, asked: str = "--save") -> None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MOST_FILES: Final = 200
 """Names offered to complete a path."""
 
+BESIDE: Final = 20
+"""Columns that a help needs to stand beside its command."""
+
 _COMMAND: Final = re.compile(r"/([a-z?]*)(?:\s+(.*))?", re.DOTALL | re.IGNORECASE)
 
 
@@ -139,7 +142,8 @@ def _fork(chat: Chat, argument: str) -> None:
     transcript = chat.talk.transcript
     turns = transcript.turns
     if argument and not (argument.isascii() and argument.isdigit() and int(argument) <= turns):
-        raise UsageError(f"/fork {argument}: there are {_turns(turns)}. Give 0 to {turns}; /show has their numbers.")
+        there = f"there {'is' if turns == 1 else 'are'} {_turns(turns)}"
+        raise UsageError(f"/fork {argument}: {there}. Give 0 to {turns}; /show has their numbers.")
     kept = transcript.fork(turn=int(argument)) if argument else transcript
     path = _free_name(chat.talk.path) if chat.talk.path is not None else None
     where = f" in {path}; {chat.talk.path} stays as it is" if path is not None else ""
@@ -157,10 +161,10 @@ def _undo(chat: Chat, _: str) -> None:
         return
     now = chat.talk
     kept, given = len(now.transcript.entries), before.transcript.entries
-    if given[:kept] != now.transcript.entries or now.path != before.path:
+    taken = given[kept:]
+    if not taken or given[:kept] != now.transcript.entries or now.path != before.path:
         chat.note(f"Back to {'the conversation' if now.path is None else now.path} of {_turns(now.transcript.turns)}.")
         return
-    taken = given[kept:]
     chat.draft = _text_of(taken)
     ran = any(record.outcome != "not_run" for e in taken if isinstance(e, OutputsEntry) for record in e.records)
     stays = " What tools did stays done." if ran else ""
@@ -230,12 +234,18 @@ def _usage(chat: Chat, _: str) -> None:
 
 def _help(chat: Chat, _: str) -> None:
     width = max(len(f"/{command.name} {command.argument}") for command in COMMANDS.values())
+    room = chat.notes.columns - width - 2
     for command in COMMANDS.values():
         usage = f"/{command.name} {command.argument}"
-        first, *rest = textwrap.wrap(command.help, max(chat.notes.columns - width - 2, 16))
-        chat.notes.line(f"{usage:<{width}}  {first}")
-        for line in rest:
-            chat.notes.line(f"{'':<{width}}  {line}")
+        if room < BESIDE:
+            head, lines, indent = "", [usage.rstrip()], "  "
+        else:
+            head, lines, indent = f"{usage:<{width}}  ", [], " " * (width + 2)
+        lines += textwrap.wrap(
+            command.help, chat.notes.columns, initial_indent=head or indent, subsequent_indent=indent
+        )
+        for line in lines:
+            chat.notes.line(line)
     chat.note(
         "Enter sends; a backslash before it, Alt-Enter or Ctrl-J breaks the line; Ctrl-X Ctrl-E opens $EDITOR. "
         "Ctrl-C stops an answer, Ctrl-R searches what you said before, Ctrl-D ends."

@@ -7,6 +7,7 @@ This is the one place that stands between a model's or a tool's text and the ter
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import sys
@@ -19,16 +20,13 @@ from rich.cells import cell_len, set_cell_size
 from rich.color import ColorSystem
 from rich.style import Style
 
+from agentkit.service.hidden import HIDDEN, escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_HIDDEN = (
-    "\x00-\x08\x0b\x0c\x0e-\x1f"  # C0 controls: ESC begins sequences that recolour, retitle, write the clipboard
-    "\x7f-\x9f"  # DEL and C1: \x9b and \x9d are ESC [ and ESC ] in one character
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # Bidi_Control (Unicode TR 9): text that reads in another order
-    "\ud800-\udfff"  # lone surrogates, which no encoding takes
-)
-_UNSAFE: Final = re.compile(f"[\r{_HIDDEN}]")
+_CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f"  # ESC begins sequences that recolour, retitle, write the clipboard
+_UNSAFE: Final = re.compile(f"[\r{_CONTROLS}{HIDDEN}]")
 _LINE_END: Final = re.compile(r"\r(?=\n|\Z)")
 
 NARROWEST: Final = 20
@@ -37,17 +35,18 @@ WIDEST: Final = 120
 
 
 def harmless(text: str) -> str:
-    """Return text whose control characters are shown as escapes, such as `\\x1b`, instead of obeyed.
+    """Return text whose control and hidden characters are shown as escapes, such as `\\x1b`, instead of obeyed.
 
     Newlines and tabs stay, and `\\r\\n` becomes a newline. Each character is judged by itself, so a sequence
     that is spread over several deltas does no more than one that comes whole.
     """
-    return _UNSAFE.sub(_escape, _LINE_END.sub("", text))
+    return _UNSAFE.sub(lambda match: escaped(match[0]), _LINE_END.sub("", text))
 
 
 def harmless_json(text: str) -> str:
     """Return the same JSON, with the characters that `harmless` shows written as JSON's own escapes."""
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    # DEL is ASCII, which `dumps` leaves as it is
+    return _UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1].replace("\x7f", "\\u007f"), text)
 
 
 def one_line(text: str) -> str:
@@ -61,11 +60,6 @@ def fit(text: str, columns: int, *, mark: str = "…") -> str:
     if cell_len(text) <= columns:
         return text
     return set_cell_size(text, max(columns - cell_len(mark), 0)).rstrip() + mark
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def wants_color(file: TextIO, environ: Mapping[str, str]) -> bool:
@@ -113,6 +107,7 @@ class Stream:
         self.at_start = True
         self.writes = 0
         """Grows with each write, so that who left a line open can see whether it still ends as it did."""
+        self._hint = ""
         self.error: OSError | None = None
         """Why something could not be written."""
         self.glyphs = Glyphs() if _can_encode(file, "▸→✓✗·—…") else ASCII
@@ -153,8 +148,23 @@ class Stream:
             )
         self.line(text, style)
 
+    def hint(self, text: str) -> None:
+        """Show on a terminal what is waited for, until the next line."""
+        if self.is_terminal:
+            self.break_line()
+            self.write(shown := fit(text, self.columns, mark=self.glyphs.cut))
+            self._hint = shown
+
+    def clear_hint(self) -> None:
+        """Take away what `hint` has shown; what begins a line does so by itself."""
+        if self._hint:
+            with self._lock:
+                self._put(f"\r{' ' * cell_len(self._hint)}\r")  # as every terminal understands it
+                self._hint, self.at_start = "", True
+
     def break_line(self) -> None:
         """End the line, unless nothing stands on it."""
+        self.clear_hint()
         if not self.at_start:
             self.write("\n")
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 64 * 2**20
 MODELS = ("gpt-oss-120b",)
 
+_LARGE_BYTES = 2**20
 _POLL_S = 0.002
 _MOST_OWED = 1000
 _JSON = ("content-type", "application/json")
@@ -123,10 +124,10 @@ class Service:
 
     async def _respond(self, headers: Mapping[str, str], body: bytes, exchange: Exchange | None) -> HTTPAnswer:
         try:
-            request = self._parse(headers, body)
-            if exchange is not None:
-                exchange.note_request(request)
-            self._check(request)
+            if len(body) > _LARGE_BYTES:  # nobody else waits for it
+                request = await asyncio.to_thread(self._read, headers, body, exchange)
+            else:
+                request = self._read(headers, body, exchange)
             drawn = self._draw(request)
             answer = await self._ask(request, drawn)
         except InvalidRequest as exc:
@@ -168,6 +169,13 @@ class Service:
                     self._owed.popitem(last=False)
         return bent
 
+    def _read(self, headers: Mapping[str, str], body: bytes, exchange: Exchange | None) -> ReceivedRequest:
+        request = self._parse(headers, body)
+        if exchange is not None:
+            exchange.note_request(request)
+        self._check(request)
+        return request
+
     def _parse(self, headers: Mapping[str, str], body: bytes) -> ReceivedRequest:
         if len(body) > MAX_BODY_BYTES:
             raise InvalidRequest(
@@ -178,7 +186,9 @@ class Service:
         try:
             value = json.decode(body)
         except JSONError as exc:
-            raise InvalidRequest(f"The request body is not valid JSON: {exc}.") from exc
+            # Python's own words advise to call sys.set_int_max_str_digits
+            said = "number with too many digits" if "int_max_str_digits" in str(exc) else exc
+            raise InvalidRequest(f"The request body is not valid JSON: {said}.") from exc
         if not isinstance(value, dict):
             raise InvalidRequest("The request body must be a JSON object.", code="invalid_type")
         request = ReceivedRequest(value, raw=body, headers={name.lower(): text for name, text in headers.items()})

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import re
 import sys
 import time
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.routing import Mount
 
 from agentkit import json
 from agentkit.errors import UsageError
@@ -39,6 +40,7 @@ LogFormat = Literal["text", "json"]
 CLOSE_EXTENSION = "agentkit.close"
 """In the scope's extensions: a function that closes the connection, given by our own server (`http`)."""
 
+_ORIGIN = re.compile(rb"[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 _READ_S = 60.0
 """How long the next piece of a request's body is waited for."""
 _LINGER_S = 2.0
@@ -81,7 +83,10 @@ def make_app(
         log=log,
         write=write or write_stderr,
     )
-    return Starlette(routes=[Mount("/", app=endpoint)])
+    app = Starlette()
+    # not a route: those begin with a slash, and `*` or `http://host/v1/responses` would find none
+    app.router.default = endpoint
+    return app
 
 
 def write_stderr(text: str) -> None:
@@ -185,8 +190,9 @@ class _Endpoint:
             return
         headers = Headers(scope=scope)
         path = _path(scope)
-        if path.partition("?")[0].rstrip("/").endswith("/requests"):
-            await self._show(scope["method"], headers, send)
+        place, _, query = path.partition("?")
+        if place.rstrip("/").endswith("/requests"):
+            await self._show(scope["method"], query, headers, send)
             return
         exchange = self._exchanges.open(time=time.time(), method=scope["method"], path=path, headers=headers)
         started = time.perf_counter()
@@ -250,15 +256,17 @@ class _Endpoint:
             told = failure(500, code="script_error", message=message, type="server_error", headers=given)
             await connection.refuse(told)
 
-    async def _show(self, method: str, headers: Headers, send: Send) -> None:
-        refused = _key_refusal(headers, self._api_key)
+    async def _show(self, method: str, query: str, headers: Headers, send: Send) -> None:
+        last = dict(parse_qsl(query)).get("last")
+        refused = _key_refusal(headers, self._api_key) or _last_refusal(last)
         if refused is not None:
             answer = failure_answer(refused)
             await _send_whole(
                 send, answer.status, answer.headers, answer.body if isinstance(answer.body, bytes) else b""
             )
         elif method in ("GET", "HEAD"):
-            await _send_whole(send, 200, (), json.encode(self._exchanges.as_json()))
+            count = None if last is None else int(last)
+            await _send_whole(send, 200, (), await asyncio.to_thread(self._exchanges.encode, count))
         elif method == "DELETE":
             self._exchanges.clear()
             self._service = self._start()
@@ -391,6 +399,8 @@ def _options(answer: HTTPAnswer) -> HTTPAnswer:
 def _path(scope: Scope) -> str:
     raw = scope.get("raw_path") or scope["path"].encode()
     query = scope.get("query_string", b"")
+    if absolute := _ORIGIN.match(raw):  # "GET http://host/v1/models", as clients ask a proxy (RFC 9112, 3.2.2)
+        raw = raw[absolute.end() :] or b"/"
     return bytes(raw + b"?" + query if query else raw).decode("latin-1")
 
 
@@ -405,6 +415,13 @@ def _key_refusal(headers: Headers, api_key: str | None) -> Failure | None:
         return failure(401, code="invalid_api_key", message="Invalid API key.", type="authentication_error")
     message = "No API key given. Send it in an Authorization header: Bearer <key>."
     return failure(401, code="invalid_authentication", message=message, type="authentication_error")
+
+
+def _last_refusal(last: str | None) -> Failure | None:
+    if last is None or (last.isascii() and last.isdigit() and len(last) < 10):
+        return None
+    message = f"Invalid value for last: expected a number of requests, but got {last[:80]!r} instead."
+    return failure(400, code="invalid_value", message=message, param="last")
 
 
 def _encoding_refusal(headers: Headers) -> Failure | None:

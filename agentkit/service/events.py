@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentkit.service.replies import Cut, Hold, Wait
 from agentkit.service.responses import Spoken, count_usage, finish_response, say, split_tokens, start_response
+from agentkit.service.shortening import cut_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +31,12 @@ def response_steps(
     yield {"type": "response.created", "response": started}
     yield {"type": "response.in_progress", "response": started}
     output: list[JSON] = []
-    for said in say(answer, new_id):
+    everything = list(say(answer, new_id))
+    most = request.get("max_output_tokens")
+    if isinstance(most, int) and most > 0 and (within := cut_short(everything, most)) is not None:
+        everything = within
+        answer = replace(answer, status="incomplete", reason="max_output_tokens", error=None)
+    for said in everything:
         if not isinstance(said, Spoken):
             yield said
             continue

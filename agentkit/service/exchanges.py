@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote
 
 from agentkit import json
 from agentkit.json import JSONError
+from agentkit.service.hidden import HIDDEN, escaped
 from agentkit.service.replies import Answer, Call, Disconnect, Failure, Reasoning, Refusal, Text
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_KEPT_BYTES = 256 * 2**20
 
 _LINE_CHARACTERS = 200
 _SECRET = re.compile(r"auth|token|secret|cookie|password|(?<!idempotency-)(?<!idempotency_)key", re.IGNORECASE)
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
+_UNSAFE = re.compile(f"[\x00-\x1f{HIDDEN}]")
 
 
 @dataclass(slots=True)
@@ -137,17 +138,24 @@ class Exchanges:
         with self._lock:
             self._forget_oldest()
 
-    def as_json(self) -> list[JSONObject]:
-        """Return them, oldest first."""
-        with self._lock:
-            kept = list(self._kept)
-        return [exchange.as_json() for exchange in kept]
+    def as_json(self, last: int | None = None) -> list[JSONObject]:
+        """Return them, oldest first; of many only the `last` ones."""
+        return [exchange.as_json() for exchange in self._last(last)]
+
+    def encode(self, last: int | None = None) -> bytes:
+        """Return the same as JSON. One after the other: for 45 MB it takes seconds, best spent in a thread."""
+        return b"[" + b",".join(json.encode(exchange.as_json()) for exchange in self._last(last)) + b"]"
 
     def clear(self) -> None:
         """Forget them and count from 1 again."""
         with self._lock:
             self._kept.clear()
             self._count = 0
+
+    def _last(self, count: int | None) -> list[Exchange]:
+        with self._lock:
+            kept = list(self._kept)
+        return kept if count is None else kept[max(0, len(kept) - count) :]
 
     def _forget_oldest(self) -> None:
         size = sum(len(exchange.raw) for exchange in self._kept)
@@ -185,8 +193,8 @@ def _describe_part(part: object) -> str | None:
 
 
 def printable(text: str) -> str:
-    """Return a text with its control and bidi characters as escapes, in one line."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """Return a text with its control and hidden characters as escapes, in one line."""
+    return _UNSAFE.sub(lambda found: escaped(found[0]), text)
 
 
 def _masked(name: str, value: str) -> str:

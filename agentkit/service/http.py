@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from agentkit.json import JSONObject
     from agentkit.service.asgi import LogFormat
     from agentkit.service.loading import LoadedScript
+    from agentkit.service.replies import Failure
     from agentkit.service.script import Script
     from agentkit.service.validation import Rules
 
@@ -56,6 +57,8 @@ __all__ = ["RunningServer", "make_app", "running", "serve"]
 
 _HEADERS_S = 60.0
 """How long a connection may take to say what it wants."""
+_HALF_CLOSED_S = 1.0
+"""How long a client that has ended its side of the connection is answered."""
 _GRACE_S = 2
 """How long answers under way are waited for at the end."""
 
@@ -138,10 +141,12 @@ def running(
     rules: Rules | None = SAMBANOVA,
     log: LogFormat | None = None,
     write: Callable[[str], object] | None = None,
+    patience_s: float = _HEADERS_S,
 ) -> Iterator[RunningServer]:
     """Serve a script from a thread as long as the `with` block runs; for tests, of any client.
 
-    The options are those of `make_app`. Answers still under way at the end are broken off.
+    The options are those of `make_app`; `patience_s` is how long a connection may take to say what it wants.
+    Answers still under way at the end are broken off.
     """
     exchanges = Exchanges()
     app = make_app(
@@ -159,7 +164,7 @@ def running(
         write=write,
     )
     listener = _listen(host, port)
-    server = _server(app)
+    server = _server(app, patience_s)
     # listening already: a request that comes before the loop turns waits in the backlog
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listener])), name="agentkit-server", daemon=True
@@ -212,8 +217,11 @@ class _Protocol(H11Protocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        patience_s: float = _HEADERS_S,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._patience_s = patience_s
         self._asked = self.app
         self.app = self._ask
         self._patience: asyncio.TimerHandle | None = None
@@ -244,22 +252,44 @@ class _Protocol(H11Protocol):
         if self.cycle is None or self.cycle.response_complete:
             self._wait_for_request()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked, or say what is missing, where the client ends its side of the connection."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self.cycle.more_body:
+                self.send_400_response("The request ended before its body.")
+                return False
+            # who has left altogether looks the same: nobody is waited for long
+            self.cycle.keep_alive = False
+            self.loop.call_later(_HALF_CLOSED_S, self.transport.close)
+            return True
+        if self._has_begun:
+            self.send_400_response("The request ended before its headers.")
+        return False
+
+    @property
+    def _has_begun(self) -> bool:
+        return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+
     def send_400_response(self, msg: str) -> None:
+        self._refuse(failure(400, message=msg), b"Bad Request")
+
+    def _refuse(self, refused: Failure, reason: bytes) -> None:
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            told = failure_answer(failure(400, message=msg))
+            told = failure_answer(refused)
             body = told.body if isinstance(told.body, bytes) else b""
             headers = [
                 ("content-type", "application/json"),
                 ("content-length", str(len(body))),
                 ("connection", "close"),
             ]
-            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            start = h11.Response(status_code=told.status, headers=headers, reason=reason)
+            for event in (start, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
     def _wait_for_request(self) -> None:
         if self._patience is None and not self.transport.is_closing():
-            self._patience = self.loop.call_later(_HEADERS_S, self._lose_patience)
+            self._patience = self.loop.call_later(self._patience_s, self._lose_patience)
 
     def _wait_no_longer(self) -> None:
         if self._patience is not None:
@@ -269,17 +299,19 @@ class _Protocol(H11Protocol):
     def _lose_patience(self) -> None:
         self._patience = None
         if self.cycle is None or self.cycle.response_complete:
+            if self._has_begun:
+                self._refuse(failure(408, body={"error": "Request timeout"}), b"Request Timeout")
             self.transport.close()
 
 
-def _server(app: ASGIApp) -> _Server:
+def _server(app: ASGIApp, patience_s: float = _HEADERS_S) -> _Server:
     # without a handler, logging would write uvicorn's warnings to stderr by itself
     logger = logging.getLogger("uvicorn")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     config = uvicorn.Config(
         app,
-        http=_Protocol,
+        http=functools.partial(_Protocol, patience_s=patience_s),  # type: ignore[arg-type]  # only called
         ws="none",
         loop="asyncio",
         lifespan="off",

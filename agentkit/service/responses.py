@@ -110,7 +110,7 @@ def count_usage(
     output_tokens = 0
     for item in output:
         if isinstance(item, dict):
-            tokens = sum(len(split_tokens(text)) for text in _texts(item))
+            tokens = sum(len(split_tokens(text)) for text in item_texts(item))
             output_tokens += tokens
             reasoning_tokens += tokens if item.get("type") == "reasoning" else 0
     input_tokens = max(1, len(request.raw) // 4)
@@ -261,7 +261,8 @@ def _echo_reasoning(reasoning: JSON) -> JSON:
     return {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")}
 
 
-def _texts(item: JSONObject) -> Iterator[str]:
+def item_texts(item: JSONObject) -> Iterator[str]:
+    """Yield the texts of an item that count as output."""
     arguments = item.get("arguments")
     if isinstance(arguments, str):
         yield arguments
@@ -269,9 +270,14 @@ def _texts(item: JSONObject) -> Iterator[str]:
         parts = item.get(key)
         for part in parts if isinstance(parts, list) else []:
             if isinstance(part, dict):
-                text = part.get("refusal" if part.get("type") == "refusal" else "text")
+                text = part.get(text_key(part))
                 if isinstance(text, str):
                     yield text
+
+
+def text_key(part: JSONObject) -> str:
+    """Return where a content part holds its text."""
+    return "refusal" if part.get("type") == "refusal" else "text"
 
 
 def _rate(tokens: int, seconds: float) -> float | None:

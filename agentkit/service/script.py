@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from agentkit.errors import UsageError
-from agentkit.service.replies import as_answer
+from agentkit.service.replies import Answer, as_answer
 
 if TYPE_CHECKING:
     from agentkit.json import JSONObject
-    from agentkit.service.replies import Answer, Disconnect, Failure, Reply
+    from agentkit.service.replies import Disconnect, Failure, Reply
     from agentkit.service.requests import ReceivedRequest
 
 Script: TypeAlias = "Callable[[ReceivedRequest], Reply | Awaitable[Reply]] | Sequence[Reply]"
@@ -56,8 +56,20 @@ def as_function(script: Script) -> Callable[[ReceivedRequest], Reply | Awaitable
             "Give a list of replies, such as ['Hello'], or a function of the request."
         )
     for reply in script:
-        as_answer(reply)
+        _check_reply(reply)
     return Replies(script)
+
+
+def _check_reply(reply: Reply) -> None:
+    """Refuse what is no reply, a dict that is no item among it. A function may send such a one, to see what happens."""
+    answer = as_answer(reply)
+    for part in answer.parts if isinstance(answer, Answer) else ():
+        if isinstance(part, Mapping) and not isinstance(part.get("type"), str):
+            raise UsageError(
+                f"a script holds the dict {dict(part)!r}, which has no type. A dict is an output item, sent as it is "
+                "({'type': 'message', ...}). A reply is a str, a part such as text(...) or call(...), a list of parts, "
+                "reply(...) or failure(...)."
+            )
 
 
 async def ask(

@@ -76,6 +76,10 @@ _ITEM_TYPES = frozenset({"message", "function_call", "function_call_output", "re
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _CALL_ID_CHARACTERS = 64
 
+_AUDIO_FORMATS = frozenset({"mp3", "wav"})
+_DETAILS = frozenset({"auto", "low", "high"})
+_PHASES = frozenset({"commentary", "final_answer"})
+
 _DECIMALS = {
     "temperature": (0, 2),
     "top_p": (0, 1),
@@ -123,6 +127,8 @@ def check_request(body: JSONObject, rules: Rules, *, also: Collection[str] = ())
     Items of the types in `also` are passed over.
     """
     _required(body, "model", "model", str)
+    if not body["model"]:
+        raise InvalidRequest("Invalid model: expected a model's id, but got ''.", code="invalid_value", param="model")
     _check_settings(body)
     _check_text(body.get("text"))
     effort = _object(body.get("reasoning")).get("effort")
@@ -196,6 +202,7 @@ def _check_text(text: JSON) -> None:
         )
     if kind == "json_schema":
         _required(form, "name", "text.format.name", str)
+        _check_name(form["name"], "text.format.name", "schema name")
         _required(form, "schema", "text.format.schema", dict)
 
 
@@ -223,17 +230,21 @@ def _check_tools(tools: JSON, rules: Rules) -> frozenset[str]:
 def _check_function(tool: JSONObject, where: str) -> str:
     _required(tool, "name", f"{where}.name", str)
     name = str(tool["name"])
-    if not _TOOL_NAME.fullmatch(name):
-        raise InvalidRequest(
-            f"Invalid function name {name[:80]!r}. Expected 1 to 64 letters, digits, '_' and '-'.",
-            code="invalid_value",
-            param=f"{where}.name",
-        )
+    _check_name(name, f"{where}.name", "function name")
     for key, kind in (("description", str), ("parameters", dict), ("strict", bool)):
         value = tool.get(key)
         if value is not None and not isinstance(value, kind):
             raise _wrong_type(f"{where}.{key}", f"{_WORDS[kind]} or null", value)
     return name
+
+
+def _check_name(name: JSON, param: str, what: str) -> None:
+    if not _TOOL_NAME.fullmatch(str(name)):
+        raise InvalidRequest(
+            f"Invalid {what} {str(name)[:80]!r}. Expected 1 to 64 letters, digits, '_' and '-'.",
+            code="invalid_value",
+            param=param,
+        )
 
 
 def _check_tool_choice(choice: JSON, names: frozenset[str], rules: Rules) -> None:
@@ -284,6 +295,8 @@ def _check_message(item: JSONObject, where: str, rules: Rules) -> None:
     if role not in _ROLES:
         _required(item, "role", f"{where}.role", str)
         _one_of(role, f"{where}.role", _ROLES)
+    if (phase := item.get("phase")) is not None:
+        _one_of(phase, f"{where}.phase", _PHASES)
     if isinstance(content, str):
         return
     if content is None:
@@ -308,15 +321,22 @@ def _check_parts(parts: list[JSON], where: str, allowed: frozenset[str], rules: 
                 _required(part, "text", f"{here}.text", str)
         elif kind == "refusal":
             _required(part, "refusal", f"{here}.refusal", str)
-        elif kind == "input_image" and not rules.image_urls:
-            _check_image(part, f"{here}.image_url")
+        elif kind == "input_image":
+            if part.get("detail") is not None:
+                _one_of(part["detail"], f"{here}.detail", _DETAILS)
+            if not rules.image_urls:
+                _check_image(part, f"{here}.image_url")
+        elif kind == "input_audio":
+            _check_audio(part, here)
+        elif kind == "input_video":
+            _required(part, "video_url", f"{here}.video_url", str)
 
 
 def _check_image(part: JSONObject, where: str) -> None:
     if "image_url" not in part:
         raise _missing(where)
     url = part["image_url"]
-    if url is not None and not (isinstance(url, str) and url.startswith("data:")):
+    if url is not None and not (isinstance(url, str) and url[:5].lower() == "data:"):
         raise InvalidRequest(
             "Invalid image_url: external URLs are not supported. Expected a data: URL.",
             code="invalid_value",
@@ -324,11 +344,20 @@ def _check_image(part: JSONObject, where: str) -> None:
         )
 
 
+def _check_audio(part: JSONObject, here: str) -> None:
+    _required(part, "input_audio", f"{here}.input_audio", dict)
+    audio = _object(part["input_audio"])
+    _required(audio, "data", f"{here}.input_audio.data", str)
+    _required(audio, "format", f"{here}.input_audio.format", str)
+    _one_of(audio["format"], f"{here}.input_audio.format", _AUDIO_FORMATS)
+
+
 def _check_call(item: JSONObject, index: int, calls: dict[str, int]) -> None:
     call_id = _call_id(item, index)
     for key in ("name", "arguments"):
         if not isinstance(item.get(key), str):
             _required(item, key, f"input[{index}].{key}", str)
+    _check_name(item["name"], f"input[{index}].name", "function name")
     if call_id in calls:
         raise InvalidRequest(
             f"Duplicate call_id {call_id}: input[{calls[call_id]}] is a function call with the same one.",

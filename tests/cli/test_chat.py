@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import stat
 import sys
@@ -563,3 +564,30 @@ def open_chat(shell: Shell, *args: str, **env: str) -> Terminal:
     terminal = shell.terminal("chat", *args, **env)
     terminal.type("", "Ctrl-D ends", READY)
     return terminal
+
+
+def test_undo_of_a_load_goes_back_where_nothing_differs() -> None:
+    talk("one", save=Path("talk.json"))
+    talked = talk("/load talk.json", "/undo", continued=Path("talk.json"))
+    assert "Back to the conversation of 1 turn." in talked.notes
+    assert "Took back" not in talked.notes
+
+
+def test_one_turn_is_one(tmp_path: Path) -> None:
+    assert "/fork 5: there is 1 turn. Give 0 to 1;" in talk("one", "/fork 5").notes
+    assert "/fork 5: there are 2 turns. Give 0 to 2;" in talk("one", "two", "/fork 5").notes
+
+
+@posix
+@pytest.mark.parametrize("columns", [22, 30, 45])
+def test_the_help_fits_a_narrow_window(shell: Shell, columns: int) -> None:
+    terminal = shell.terminal("chat", "talker.py", columns=columns, NO_COLOR="1")
+    terminal.type("", READY)
+    terminal.type("/help\r", "Ctrl-D", "ends", READY)
+    terminal.press("\x04")
+    terminal.end()
+    shown = terminal.text.partition("this list")[2]
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in shown.splitlines()]
+    assert max(map(len, lines[: lines.index("/quit") if "/quit" in lines else 10])) < columns
+    if columns == 22:
+        assert "\n/quit\n  end, as Ctrl-D does\n" in terminal.text

@@ -268,3 +268,48 @@ def test_it_fits_a_narrow_window(shell: Shell) -> None:
     assert "\x1b" not in terminal.text
     assert "✓  plain answer\n" in terminal.text
     assert "Failed, and needed: tool round trip." in " ".join(terminal.text.split())
+
+
+# --- servers that say nothing -----------------------------------------------------------------------------
+
+
+class Silent(ScriptedModel):
+    """Accepts what is asked at some paths, and never answers."""
+
+    def __init__(self, *ends: str) -> None:
+        super().__init__(able, models=["m"])
+        self._ends = ends
+        self.asked: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url.path)
+        if request.url.path.endswith(self._ends):
+            await asyncio.sleep(60)
+        return await super().handle_async_request(request)
+
+
+def examined(model: Silent) -> tuple[dict[str, Finding], list[str]]:
+    told: list[str] = []
+
+    async def collect() -> dict[str, Finding]:
+        findings = examine(URL, {}, transport=model, models_s=0.1, answer_s=0.1, on_ask=told.append)
+        return {finding.name: finding async for finding in findings}
+
+    return asyncio.run(collect()), told
+
+
+def test_a_silent_server_is_asked_once() -> None:
+    model = Silent("/models", "/responses")
+    found, told = examined(model)
+    assert (found["models"].outcome, found["models"].seen) == ("failed", "no answer within 100 ms")
+    assert {found[name].outcome for name in NAMES} == {"skipped"}
+    assert (model.asked, told) == (["/v1/models"], ["GET /v1/models"])
+
+
+def test_after_a_plain_answer_that_never_came_nothing_is_asked() -> None:
+    model = Silent("/responses")
+    found, told = examined(model)
+    assert (found["plain answer"].outcome, found["plain answer"].seen) == ("failed", "no answer within 100 ms")
+    assert {found[name].seen for name in NAMES[1:]} == {"not asked: the server doesn't answer"}
+    assert model.asked == ["/v1/models", "/v1/responses"]
+    assert told == ["GET /v1/models", "POST /v1/responses: one message"]

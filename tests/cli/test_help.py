@@ -29,10 +29,10 @@ The `agentkit` command comes with the extra `cli`: in the checkout, `pip install
 | `agentkit serve` | a scripted model over HTTP, to develop and test against |
 | `agentkit doctor` | why there is no answer, and what a server can do |
 
-Answers go to stdout, everything else to stderr. Text of models and tools is shown with its control and
-bidirectional characters as escapes, so that it can't steer the terminal. There is no colour where the output is
-piped, `NO_COLOR` is set or `TERM=dumb`, and lines are cut or broken to fit the window. Each command lists its exit
-codes; 2 is always a mistake in what it was given.
+Answers go to stdout, everything else to stderr. Text of models and tools is shown with its control,
+bidirectional and invisible characters as escapes, so that it can't steer the terminal or hide from who reads it. There
+is no colour where the output is piped, `NO_COLOR` is set or `TERM=dumb`, and lines are cut or broken to fit the
+window. Each command lists its exit codes; 2 is always a mistake in what it was given.
 
 ## Shell completion
 

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,7 @@ def test_escapes_reach_nobody(shell: Shell) -> None:
         "@tool\ndef look(what: str) -> str:\n    'Look.'\n    return EVIL\n"
         "agent = Agent(model='m', tools=[look])\n"
         "looked = [reasoning(EVIL), call('look', {'what': EVIL}), call(EVIL, {})]\n"
-        "client = ScriptedModel([looked, EVIL + 'end']).client()\n",
+        "client = ScriptedModel([looked, EVIL + 'end'], rules=None).client()\n",
     )
     shown = "\\x1b]52;c;ZXZpbA==\\x07\\x1b[2J\\x9b31m\\u202e"
     done = shell.run("run", "evil.py", "x", "--reasoning")
@@ -392,3 +393,29 @@ def test_the_version_is_the_packages(shell: Shell) -> None:
 def test_python_writes_its_own_files_elsewhere(shell: Shell) -> None:
     shell.run("run", "weather_agent.py", "x")
     assert not (shell.folder / "__pycache__").exists()
+
+
+def test_a_limit_is_told_in_the_words_of_the_command(shell: Shell) -> None:
+    done = shell.run("run", "weather_agent.py", "x", "--max-turns", "1")
+    assert done.returncode == 1
+    assert "1 allowed. Raise --max-turns; with --save, go on with --continue FILE." in " ".join(done.stderr.split())
+    assert "run(None" not in done.stderr
+
+
+@posix
+@pytest.mark.parametrize("pause_s", [0, 0.3])
+def test_a_second_interrupt_at_the_end_changes_nothing(shell: Shell, pause_s: float) -> None:
+    """The first one is told, and then the loop's thread is waited for."""
+    shell.write("stubborn.py", SLOW.replace(
+        "    await asyncio.sleep(seconds)\n",
+        "    while True:\n        try:\n            await asyncio.sleep(seconds)\n"
+        "        except asyncio.CancelledError:\n            pass\n",
+    ))  # fmt: skip
+    terminal = shell.terminal("run", "stubborn.py", "x", NO_COLOR="1")
+    terminal.wait_for("▸ slow(seconds=60)")
+    terminal.interrupt()
+    terminal.wait_for("Not kept")
+    time.sleep(pause_s)
+    terminal.interrupt()
+    assert terminal.end() == 130
+    assert "Traceback" not in terminal.text

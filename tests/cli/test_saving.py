@@ -64,3 +64,13 @@ def test_files_that_are_no_conversation_are_refused(tmp_path: Path) -> None:
     (tmp_path / "talk.json").write_text("[]")
     with pytest.raises(TranscriptError, match=r"--continue .*talk\.json: not a transcript"):
         read_transcript(tmp_path / "talk.json")
+
+
+def test_an_empty_file_and_a_list_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "talk.json"
+    path.write_text(" \n")
+    with pytest.raises(UsageError, match=r"--continue .*talk\.json: the file is empty\. Give one that --save wrote"):
+        read_transcript(path)
+    path.write_text('[{"role": "user", "content": "hi"}]')
+    with pytest.raises(TranscriptError, match=r"not a transcript, but a JSON list\. .*Transcript\.from_items\("):
+        read_transcript(path)

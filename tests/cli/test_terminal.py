@@ -150,3 +150,30 @@ def test_styles_end_before_the_line_does() -> None:
     screen = Tty()
     Stream(screen, {"TERM": "xterm"}).line("dim", "dim")
     assert re.fullmatch(r"\x1b\[2mdim\x1b\[0m\n", screen.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "as_json"),
+    [
+        ("a\u200bb", "a\\u200bb", "a\\u200bb"),
+        ("\u2060\u2064\ufeff", "\\u2060\\u2064\\ufeff", "\\u2060\\u2064\\ufeff"),
+        ("\u2028\u2029", "\\u2028\\u2029", "\\u2028\\u2029"),
+        ("\ufff9\ufffb", "\\ufff9\\ufffb", "\\ufff9\\ufffb"),
+        ("\U000e0041", "\\U000e0041", "\\udb40\\udc41"),
+        ("\x7f\x1b", "\\x7f\\x1b", "\\u007f\\u001b"),
+        ("\u200c\u200d", "\u200c\u200d", "\u200c\u200d"),
+    ],
+)
+def test_hidden_characters_are_shown(text: str, shown: str, as_json: str) -> None:
+    """Tags are ASCII that only a model reads; what scripts and emoji need stays."""
+    assert (harmless(text), harmless_json(text)) == (shown, as_json)
+
+
+def test_a_hint_leaves_nothing_behind() -> None:
+    screen, log = Tty(), io.StringIO()
+    for file in (screen, log):
+        stream = Stream(file, {})
+        stream.hint("GET /models")
+        stream.line("done")
+    assert screen.getvalue() == "GET /models\r           \rdone\n"
+    assert log.getvalue() == "done\n"

@@ -322,6 +322,63 @@ def test_a_client_waiting_for_100_continue_gets_it(server):
         assert read_until(sock, b"}").startswith(b"HTTP/1.1 200")
 
 
+# --- requests that come in strange ways, or not whole ---
+
+
+@pytest.mark.parametrize("target", ["http://elsewhere:80/v1/responses", "HTTPS://x/v1/responses?a=b"])
+def test_a_target_may_be_absolute(http, target):
+    with running(hello) as server:
+        with connect(server) as sock:
+            sock.sendall(post_bytes(HELLO, "connection: close", path=target))
+            assert read_all(sock).startswith(b"HTTP/1.1 200 OK")
+        assert server.requests[0]["path"].startswith("/v1/responses")
+
+
+@pytest.mark.parametrize("target", ["*", "http://x", "v1/nothing"])
+def test_a_target_that_is_nowhere_gets_our_404(server, target):
+    with connect(server) as sock:
+        sock.sendall(post_bytes(HELLO, "connection: close", path=target))
+        data = read_all(sock)
+    assert data.startswith(b"HTTP/1.1 404")
+    assert data.endswith(b'{"error":"Not found"}')
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /v1/re"])
+def test_a_request_that_stops_in_its_head_gets_a_408(begun):
+    with running(hello, patience_s=0.1) as server, connect(server) as sock:
+        sock.sendall(begun)
+        data = read_all(sock)
+    if begun:
+        assert data.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert data.endswith(b'{"error":"Request timeout"}')
+    else:
+        assert data == b""
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "word"),
+    [
+        (post_bytes(HELLO)[:-3], b"HTTP/1.1 400 Bad Request\r\n", b"The request ended before its body."),
+        (b"POST /v1/re", b"HTTP/1.1 400 Bad Request\r\n", b"The request ended before its headers."),
+        (post_bytes(HELLO), b"HTTP/1.1 200 OK\r\n", b"Hello"),
+        (post_bytes({**HELLO, "stream": True}), b"HTTP/1.1 200 OK\r\n", b"event: response.completed"),
+    ],
+    ids=["body", "head", "whole", "streamed"],
+)
+def test_a_client_that_ends_its_side_is_answered(server, sent, status, word):
+    with connect(server) as sock:
+        sock.sendall(sent)
+        sock.shutdown(socket.SHUT_WR)
+        data = read_all(sock)
+    assert data.startswith(status)
+    assert word in data
+
+
+def test_a_number_with_too_many_digits_is_told_in_our_words(server, http):
+    response = http.post(f"{server.base_url}/responses", content=b'{"model": ' + b"1" * 5000 + b"}")
+    assert error_of(response)["message"] == "The request body is not valid JSON: number with too many digits."
+
+
 # --- load and abuse ---
 
 
@@ -514,6 +571,36 @@ def test_requests_are_shown_without_secrets(http):
     assert (third["method"], third["path"], third["body"]) == ("GET", "/v1/models", None)
 
 
+def test_the_last_requests_alone_can_be_asked_for(http):
+    with running(hello) as server:
+        for text_ in ("a", "b", "c"):
+            http.post(f"{server.base_url}/responses", json={"model": "m", "input": text_})
+        shown = http.get(f"{server.base_url}/requests?last=2").json()
+        assert [each["body"]["input"] for each in shown] == ["b", "c"]
+        assert http.get(f"{server.base_url}/requests?last=0").json() == []
+        assert len(http.get(f"{server.base_url}/requests?last=9").json()) == 3
+        assert error_of(http.get(f"{server.base_url}/requests?last=x"))["param"] == "last"
+
+
+def test_showing_much_keeps_nobody_waiting(http):
+    """30 bodies of 1.5 MB that take seconds to encode; whoever asks meanwhile is answered before that ends."""
+    body = {"model": "m", "input": "hi", "metadata": {f"{n}": "x" for n in range(100_000)}}
+    raw = json.dumps(body).encode()
+    with running(hello) as server:
+        for _ in range(30):
+            assert http.post(f"{server.base_url}/responses", content=raw).status_code == 200
+        shown = []
+        showing = threading.Thread(target=lambda: shown.append(httpx.get(f"{server.base_url}/requests", timeout=60)))
+        showing.start()
+        answered = 0
+        while showing.is_alive():
+            assert http.get(f"{server.base_url}/models").status_code == 200
+            answered += 1
+        showing.join()
+    assert len(shown[0].json()) >= 30
+    assert answered > 3
+
+
 def test_deleting_the_requests_starts_the_script_again(http):
     with running(["One", "Two"]) as server:
 
@@ -538,7 +625,7 @@ def test_a_line_per_request(http):
     assert lines == [
         "POST /v1/responses m 1 item -> 200; reasoning, function_call weather; ",
         "POST /v1/responses m 1 item streamed -> 429; queue_full; ",
-        "POST /v1/responses \\u001b[31m\\u202eevil\\u000a 1 item -> 200; message; ",
+        "POST /v1/responses \\x1b[31m\\u202eevil\\x0a 1 item -> 200; message; ",
         "GET /v1/nowhere -> 404; Not found; ",
     ]
 

@@ -64,3 +64,9 @@ def test_each_reply_is_given_once_over_threads():
     for thread in threads:
         thread.join()
     assert sorted(sum(given, [])) == sorted(str(number) for number in range(4000))  # noqa: RUF017
+
+
+@pytest.mark.parametrize("script", [[{"text": "a"}], ["Hello", [{"text": "a"}]]])
+def test_a_dict_without_a_type_is_no_reply(script):
+    with pytest.raises(UsageError, match=r"the dict \{'text': 'a'\}, which has no type.* A reply is a str, a part"):
+        as_function(script)

@@ -10,8 +10,11 @@ IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
 REMOTE_IMAGE = {"type": "input_image", "image_url": "https://example.com/a.png"}
 
 
-def message(*parts, role="user"):
-    return [{"type": "message", "role": role, "content": list(parts)}]
+AUDIO = {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}
+
+
+def message(*parts, role="user", **fields):
+    return [{"type": "message", "role": role, "content": list(parts), **fields}]
 
 
 def refused(body, rules=SAMBANOVA, also=()):
@@ -37,8 +40,11 @@ def body(**changes):
             ]
         },
         {"input": message({"type": "input_text", "text": "a"}, IMAGE)},
-        {"input": message({"type": "input_audio", "input_audio": {}}, {"type": "input_video", "video_url": "x"})},
+        {"input": message(AUDIO, {"type": "input_video", "video_url": "x"})},
         {"input": message({"type": "output_text", "text": ""}, {"type": "refusal", "refusal": "n"}, role="assistant")},
+        {"input": message({"type": "input_image", "image_url": "DATA:image/png;base64,aGk=", "detail": "low"})},
+        {"input": message({**IMAGE, "detail": None}, phase=None)},
+        {"input": message({"type": "output_text", "text": ""}, role="assistant", phase="commentary")},
         {"input": [CALL, OUTPUT]},
         {"input": [{**CALL, "arguments": '{"a'}, OUTPUT]},
         {"input": [CALL, {**CALL, "call_id": "c2"}, {**OUTPUT, "call_id": "c2"}, OUTPUT]},
@@ -94,6 +100,27 @@ def test_accepted(changes):
         ({"input": message({"type": "input_file", "file_id": "x"})}, "invalid_value", "input[0].content[0].type"),
         ({"input": message(REMOTE_IMAGE)}, "invalid_value", "input[0].content[0].image_url"),
         ({"input": message({"type": "input_image"})}, "missing_required_field", "input[0].content[0].image_url"),
+        ({"input": message({**IMAGE, "detail": "huge"})}, "invalid_value", "input[0].content[0].detail"),
+        ({"input": message({"type": "input_audio"})}, "missing_required_field", "input[0].content[0].input_audio"),
+        (
+            {"input": message({"type": "input_audio", "input_audio": {"format": "mp3"}})},
+            "missing_required_field",
+            "input[0].content[0].input_audio.data",
+        ),
+        (
+            {"input": message({"type": "input_audio", "input_audio": {"data": "aGk=", "format": "ogg"}})},
+            "invalid_value",
+            "input[0].content[0].input_audio.format",
+        ),
+        ({"input": message({"type": "input_video"})}, "missing_required_field", "input[0].content[0].video_url"),
+        ({"input": message(IMAGE, phase="musing")}, "invalid_value", "input[0].phase"),
+        ({"input": [{**CALL, "name": "a b"}, OUTPUT]}, "invalid_value", "input[0].name"),
+        (
+            {"text": {"format": {"type": "json_schema", "name": "a b", "schema": {}}}},
+            "invalid_value",
+            "text.format.name",
+        ),
+        ({"model": ""}, "invalid_value", "model"),
         ({"input": [CALL]}, "invalid_value", "input"),
         ({"input": [CALL, {"role": "user", "content": "go on"}]}, "invalid_value", "input"),
         ({"input": [OUTPUT]}, "invalid_value", "input[0].call_id"),
