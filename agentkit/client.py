@@ -1,5 +1,7 @@
 """One server: sends requests, reads answers, tries again. Knows nothing of tools or conversations."""
 
+# ruff: noqa: SLF001  (the classes here are parts of one)
+
 from __future__ import annotations
 
 import asyncio
@@ -15,6 +17,7 @@ import secrets
 import threading
 import time
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -38,11 +41,11 @@ from agentkit.response import Response
 from agentkit.retry import Attempts, RetryPolicy, is_overload
 from agentkit.sse import SSEDecoder
 from agentkit.status import RATE_LIMIT_HEADERS, escape, retry_after, status_error
-from agentkit.wire import Answer, Timeouts, Wire, within
+from agentkit.wire import Answer, Timeouts, Wire, closing, within
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
     from types import TracebackType
 
     from agentkit.json import JSON, JSONObject
@@ -59,6 +62,7 @@ DRAIN_S = 0.02
 """How long the end of a finished stream is waited for, so that its connection can be used again."""
 
 _NOTHING = Request(b"")
+_HOST = re.compile(rb"[A-Za-z0-9._~-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._~%-]+)?")
 _USER_AGENT = f"agentkit/{__version__}".encode()
 
 _log = logging.getLogger("agentkit")
@@ -150,7 +154,7 @@ class Client:
         Raises `StatusError`, `TransportError`, `ProtocolError`; a response with status `incomplete` or
         `failed` is returned.
         """
-        async with contextlib.aclosing(self.exchange(self._request(request, stream=False))) as events:
+        async with closing(self.exchange(self._request(request, stream=False))) as events:
             async for event in events:
                 if isinstance(event, Response):
                     return event
@@ -158,13 +162,13 @@ class Client:
 
     async def stream(self, request: Request | Mapping[str, JSON]) -> AsyncGenerator[Event]:
         """Send a request and yield what comes, as it comes; the last event is `ResponseFinished`."""
-        async with contextlib.aclosing(self.exchange(self._request(request, stream=True))) as events:
+        async with closing(self.exchange(self._request(request, stream=True))) as events:
             async for event in events:
                 yield ResponseFinished(event, turn=1) if isinstance(event, Response) else event
 
     async def models(self) -> list[JSONObject]:
         """Return the server's models, `[{"id": ...}, ...]`; servers add what they like."""
-        async with contextlib.aclosing(self._retried(self._ask_models)) as events:
+        async with closing(self._retried(self._ask_models)) as events:
             async for event in events:
                 if isinstance(event, list):
                     return event
@@ -222,6 +226,8 @@ class Client:
     def _request(self, request: Request | Mapping[str, JSON], *, stream: bool) -> Request:
         if isinstance(request, Request):
             return request
+        if not isinstance(request, Mapping):
+            raise UsageError(f"the request is a {type(request).__name__}; give a Request, or the body as a mapping.")
         return Request.of(request, stream=stream, profile=self.profile)
 
     def exchange(self, request: Request, *, resample: bool = True) -> AsyncGenerator[Event | Response]:
@@ -244,7 +250,7 @@ class Client:
             started = self.retry.clock()
             shown = False
             try:
-                async with contextlib.aclosing(ask(trace, number)) as events:
+                async with closing(ask(trace, number)) as events:
                     async for event in events:
                         yield event
                         shown = True
@@ -275,9 +281,9 @@ class Client:
 
     async def _ask(self, request: Request, trace: str, number: int) -> AsyncGenerator[Event | Response]:
         """Send a request once: yields events as they come, then the response."""
-        async with self._answer("POST", self._responses_url, request, trace, number) as (answer, deadline):
+        async with _Asking(self, "POST", self._responses_url, request, trace, number) as (answer, deadline):
             if _is_stream(answer, request):
-                async with contextlib.aclosing(self._read_events(answer, request, deadline)) as events:
+                async with closing(self._read_events(answer, request, deadline)) as events:
                     async for event in events:
                         yield event
                 return
@@ -288,35 +294,9 @@ class Client:
         yield response
 
     async def _ask_models(self, trace: str, number: int) -> AsyncGenerator[list[JSONObject]]:
-        async with self._answer("GET", self._models_url, _NOTHING, trace, number) as (answer, deadline):
+        async with _Asking(self, "GET", self._models_url, _NOTHING, trace, number) as (answer, deadline):
             body = await within(deadline, "the whole answer", answer.read(), kind="final")
         yield _listed_models(_decoded(body, answer))
-
-    @contextlib.asynccontextmanager
-    async def _answer(
-        self, method: str, url: httpx.URL, request: Request, trace: str, number: int
-    ) -> AsyncIterator[tuple[Answer, float | None]]:
-        """Send a request, hold its answer while that is read, and tell until when it must be; raise a server's no."""
-        headers = await self._header_list(trace, number, stream=request.stream)
-        async with self._gate as entered:
-            self._count(attempts=1, in_flight=1)
-            try:
-                deadline = _after(self.timeouts.first_byte if request.stream else self.timeouts.total)
-                what, kind = ("the answer to begin", "transient") if request.stream else ("the answer", "final")
-                sent = self._wire.send(method, url, headers, request.body)
-                answer = await within(deadline, what, sent, kind=kind)
-                async with contextlib.aclosing(answer):
-                    self._note_rate_limits(answer)
-                    if answer.status != 200:
-                        raise await self._refusal(answer, method, url, request.model)
-                    self._gate.widen()
-                    yield answer, deadline if not request.stream else None
-            except AgentkitError as exc:
-                if is_overload(exc, self.profile):
-                    self._gate.narrow(entered)
-                raise
-            finally:
-                self._count(in_flight=-1)
 
     async def _read_whole(self, answer: Answer, request: Request, deadline: float | None) -> Response:
         """Read a plain answer, also one that comes although a stream was asked for."""
@@ -386,8 +366,12 @@ class Client:
     async def _key(self) -> str | None:
         key = self._api_key
         if callable(key):
-            found = key()
-            key = await found if inspect.isawaitable(found) else found
+            try:
+                found = key()
+                key = await found if inspect.isawaitable(found) else found
+            except Exception as exc:
+                # what it says may hold the key: that is left to the cause
+                raise UsageError(f"api_key() raised {type(exc).__name__}, and no key. Mend the function.") from exc
             _check_header("api_key()", key)
         return key
 
@@ -453,12 +437,60 @@ class Client:
         return status_error(answer.status, body, answer.headers, now=time.time(), place=place, model=model)
 
 
+class _Asking:
+    """One HTTP request: sends it, holds its answer while that is read, and tells until when that must be.
+
+    Raises a server's no. A class, since a generator would be closed with its event loop, in any order.
+    """
+
+    def __init__(self, client: Client, method: str, url: httpx.URL, request: Request, trace: str, number: int) -> None:
+        self._client = client
+        self._method = method
+        self._url = url
+        self._request = request
+        self._trace = trace
+        self._number = number
+        self._entered = 0
+        self._held = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> tuple[Answer, float | None]:
+        client, request = self._client, self._request
+        headers = await client._header_list(self._trace, self._number, stream=request.stream)
+        async with contextlib.AsyncExitStack() as held:
+            self._entered = await held.enter_async_context(client._gate)
+            client._count(attempts=1, in_flight=1)
+            held.callback(client._count, in_flight=-1)
+            held.push(self._note_overload)
+            deadline = _after(client.timeouts.first_byte if request.stream else client.timeouts.total)
+            what, kind = ("the answer to begin", "transient") if request.stream else ("the answer", "final")
+            sent = client._wire.send(self._method, self._url, headers, request.body)
+            answer = await within(deadline, what, sent, kind=kind)
+            await held.enter_async_context(contextlib.aclosing(answer))
+            client._note_rate_limits(answer)
+            if answer.status != 200:
+                raise await client._refusal(answer, self._method, self._url, request.model)
+            client._gate.widen()
+            self._held = held.pop_all()
+        return answer, None if request.stream else deadline
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._held.__aexit__(kind, exc, traceback)
+
+    def _note_overload(
+        self, _kind: type[BaseException] | None, exc: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if isinstance(exc, AgentkitError) and is_overload(exc, self._client.profile):
+            self._client._gate.narrow(self._entered)
+
+
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
     for client in _clients:
-        client._after_fork()  # noqa: SLF001  (of this module)
+        client._after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
@@ -544,6 +576,10 @@ def _checked_url(base_url: object) -> httpx.URL:
         raise UsageError(f"base_url={shown} is no URL: {reason}. Example: 'https://api.sambanova.ai/v1'.") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise UsageError(f"base_url={shown} is no http or https URL. Example: 'http://localhost:8000/v1'.")
+    if not _HOST.fullmatch(url.raw_host):
+        raise UsageError(f"base_url={shown}: {url.host!r} is no name of a host. Check it for stray characters.")
+    if url.port is not None and not 0 < url.port < 2**16:
+        raise UsageError(f"base_url={shown}: port {url.port}; allowed is 1 to 65535.")
     if url.userinfo:
         raise UsageError(f"base_url holds a user name or password for {url.host}. Give the key as api_key=...")
     return url

@@ -105,9 +105,9 @@ def _word_diff(old: str, new: str) -> str:
 
 
 def _label(item: Item) -> str:
-    kind = item.get("type", "message")
-    if kind == "message":
+    if item_views.is_message(item):
         return f"{item.get('role')} message"
+    kind = item.get("type")
     return f"{kind} {item['name']}" if "name" in item else str(kind)
 
 

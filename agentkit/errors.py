@@ -51,6 +51,14 @@ class AgentkitError(Exception):
     attempts: Sequence[Attempt] = ()
     """The HTTP attempts of the request that failed, oldest first."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make copies and pickles of the attributes: exceptions are otherwise made anew of their text alone."""
+        return _make_bare, (type(self), self.args), self.__dict__
+
+
+def _make_bare(kind: type[AgentkitError], args: tuple[object, ...]) -> AgentkitError:
+    return kind.__new__(kind, *args)
+
 
 class UsageError(AgentkitError):
     """A mistake in the caller's code, found before any request was sent.

@@ -215,7 +215,7 @@ class ResponseFold:
         """Open a finished message again that is announced again, with its id (transformers serve, after a call)."""
         key = _text(item.get("id"))
         for opened in self._items:
-            if opened.done and item.get("type") == opened.base.get("type") == "message" and key and opened.key == key:
+            if opened.done and _type(item) == _type(opened.base) == "message" and key and opened.key == key:
                 opened.done, opened.again = False, True
                 opened.part("output_text", {}).add(items.message_text(opened.base))
                 return True
@@ -226,7 +226,7 @@ class ResponseFold:
         key = item.get("id")
         waiting = [opened for opened in self._items if not opened.done]
         named = [opened for opened in waiting if opened.key is not None and opened.key == key]
-        alike = [opened for opened in waiting if opened.base.get("type") == item.get("type")]
+        alike = [opened for opened in waiting if _type(opened.base) == _type(item)]
         placed = [opened for opened in alike if opened.index == data.get("output_index")]
         found = named or placed or (alike if key is None or "output_index" not in data else [])
         return found[0] if found else None
@@ -238,7 +238,7 @@ class ResponseFold:
             for opened in reversed(self._items):
                 if opened.key == key:
                     return opened
-        waiting = [opened for opened in self._items if not opened.done and opened.base.get("type") == kind]
+        waiting = [opened for opened in self._items if not opened.done and _type(opened.base) == kind]
         if index is not None:
             placed = [o for o in waiting if o.index == index] or [o for o in waiting if o.index is None]
             if len(placed) == 1:
@@ -279,7 +279,7 @@ class ResponseFold:
         except StreamBroken:
             index = data.get("output_index")
             for opened in self._items:
-                if opened.done and opened.base.get("type") == kind and index is not None and opened.index == index:
+                if opened.done and _type(opened.base) == kind and index is not None and opened.index == index:
                     return opened  # late, and under another id than before
             key = _text(data.get("item_id"))
             item: Item = {"type": kind, **({"id": key} if key else {})}
@@ -374,7 +374,7 @@ _IGNORED = {
 def deltas_of(item: Item) -> tuple[Event, ...]:
     """Return the deltas that an item would have come in, for one that came whole."""
     key = _text(item.get("id"))
-    if item.get("type") == "message":
+    if items.is_message(item):
         events: list[Event] = []
         if text := items.message_text(item):
             events.append(TextDelta(text, key))
@@ -399,15 +399,15 @@ def _holds_all(final: list[JSON], seen: list[Item]) -> bool:
 
 
 def _type(item: Item) -> str:
-    kind = item.get("type")
+    kind = "message" if items.is_message(item) else item.get("type")
     return kind if isinstance(kind, str) else repr(kind)
 
 
 def _texts(output: list[JSON] | list[Item]) -> list[object]:
     said = (
-        (item.get("type"), _text(item.get("arguments")) or items.message_text(item))
+        (_type(item), _text(item.get("arguments")) or items.message_text(item))
         for item in cast("list[Item]", output)
-        if item.get("type") in ("message", "function_call")
+        if _type(item) in ("message", "function_call")
     )
     return [(kind, text) for kind, text in said if text]  # an empty message says nothing, wherever it stands
 

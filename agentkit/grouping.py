@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from agentkit.items import Item
 
 
+ROLES = ("user", "assistant", "system", "developer")
+
+
 def unanswered_ids(entry: Entry) -> tuple[str, ...]:
     return entry.call_ids if isinstance(entry, ResponseEntry) else ()
 
@@ -133,6 +136,8 @@ def check_item(item: object, place: str) -> None:
             f"{place}: `type` is {kind!r}, and the keys are {sorted(map(str, item))[:8]}. "
             "Give each item a type; only a message with a role can do without."
         )
+    if item_views.is_message(item):
+        _check_message(item, place)
     # SambaNova: "clients must supply the full conversation history in input[]"
     if kind == "item_reference":
         raise TranscriptError(f"{place}: an item_reference. A stateless server has nothing to refer to: give the item.")
@@ -142,6 +147,16 @@ def check_item(item: object, place: str) -> None:
         raise TranscriptError(f"{place}: {exc}. Give plain JSON values.") from exc
 
 
+def _check_message(item: Item, place: str) -> None:
+    if item.get("role") not in ROLES:
+        raise TranscriptError(f"{place}: a message with role {item.get('role')!r}; allowed are {', '.join(ROLES)}.")
+    if item_views.is_output(item):
+        return  # what a server wrote stays as it came
+    if not isinstance(item.get("content"), str | list):
+        raise TranscriptError(
+            f"{place}: a {item_name(item)} with content {item.get('content')!r}. Give a string or a list of parts."
+        )
+
+
 def item_name(item: Item) -> str:
-    kind = item.get("type", "message")
-    return f"{item.get('role')} message" if kind == "message" else str(kind)
+    return f"{item.get('role')} message" if item_views.is_message(item) else str(item.get("type"))

@@ -34,6 +34,9 @@ class Text:
     text: str
     """The text."""
 
+    def __post_init__(self) -> None:
+        _check_text("Text", self.text)
+
     def to_part(self) -> JSONObject:
         """Return `{"type": "input_text", "text": ...}`."""
         return {"type": "input_text", "text": self.text}
@@ -64,6 +67,7 @@ class Image:
         detail: Literal["auto", "low", "high"] | None = None,
     ) -> Image:
         """Wrap an encoded picture (PNG, JPEG, GIF, WebP ...); `media_type` is seen from its first bytes."""
+        _check_bytes("Image", data)
         media_type = media_type or _sniff_image(data)
         if media_type is None or not media_type.startswith("image/"):
             raise UsageError(
@@ -75,8 +79,8 @@ class Image:
     @classmethod
     def from_url(cls, url: str, *, detail: Literal["auto", "low", "high"] | None = None) -> Image:
         """Name a picture by its address, sent as given. Servers that take data URLs only refuse it."""
-        if not url.startswith(("http://", "https://", "data:")):
-            raise UsageError(f"{url[:80]!r} is no http, https or data URL. For a file use Image.from_path(...).")
+        if not isinstance(url, str) or not url.startswith(("http://", "https://", "data:")):
+            raise UsageError(f"{repr(url)[:80]} is no http, https or data URL. For a file use Image.from_path(...).")
         return cls(url, detail)
 
     def to_part(self) -> JSONObject:
@@ -112,14 +116,17 @@ class File:
     @classmethod
     def from_bytes(cls, data: bytes, *, filename: str, media_type: str | None = None) -> File:
         """Wrap a document; the media type comes from the name unless given."""
+        _check_bytes("File", data)
+        if not isinstance(filename, str) or not filename:
+            raise UsageError(f"filename={filename!r}; give the name that the model is to see, such as 'report.pdf'.")
         guessed = media_type or mimetypes.guess_type(filename)[0] or "application/octet-stream"
         return cls(filename=filename, data=_data_url(data, guessed))
 
     @classmethod
     def from_url(cls, url: str, *, filename: str | None = None) -> File:
         """Name a document by its address, sent as given."""
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"{url[:80]!r} is no http or https URL. For a file use File.from_path(...).")
+        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+            raise UsageError(f"{repr(url)[:80]} is no http or https URL. For a file use File.from_path(...).")
         return cls(filename=filename, url=url)
 
     def to_part(self) -> JSONObject:
@@ -155,7 +162,13 @@ class FunctionCall:
 
 
 def user_message(content: str | Sequence[Part]) -> Item:
-    """Return a user message; plain text stays a string, parts become a list."""
+    """Return a user message; plain text stays a string, parts become a list.
+
+    Raises `UsageError` for text that UTF-8 can't carry, with the position: strict servers refuse it, and then
+    every later request of the conversation.
+    """
+    if isinstance(content, str):
+        _check_text("the prompt", content)
     body: str | list[JSONObject] = content if isinstance(content, str) else [part.to_part() for part in content]
     return {"type": "message", "role": "user", "content": body}  # type: ignore[dict-item]
 
@@ -166,10 +179,15 @@ def function_call_output(call_id: str, output: str | Sequence[JSONObject]) -> It
     return {"type": "function_call_output", "call_id": call_id, "output": content}  # type: ignore[dict-item]
 
 
+def is_message(item: Item) -> bool:
+    """Tell whether this is a message; OpenAI lets one go without its type."""
+    return item.get("type") == "message" or (item.get("type") is None and "role" in item)
+
+
 def is_output(item: Item) -> bool:
     """Tell whether a server wrote this item (as against the caller's messages and tool outputs)."""
     kind = item.get("type")
-    if kind == "message" or (kind is None and "role" in item):
+    if is_message(item):
         return item.get("role") == "assistant"
     return not (isinstance(kind, str) and kind.endswith(("_output", "_response")))
 
@@ -221,6 +239,23 @@ def _parts(content: object, *kinds: str) -> list[JSONObject]:
     if not isinstance(content, list):
         return []
     return [part for part in content if isinstance(part, dict) and part.get("type") in kinds]
+
+
+def _check_text(what: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise UsageError(f"{what} is a {type(text).__name__}; give a string.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise UsageError(
+            f"{what} holds {text[exc.start]!r} at position {exc.start}: half of a character, which UTF-8 can't carry. "
+            'Decode the text rightly where it comes from, or clean it: text.encode(errors="replace").decode().'
+        ) from exc
+
+
+def _check_bytes(what: str, data: object) -> None:
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise UsageError(f"{what}.from_bytes takes bytes, found a {type(data).__name__}. For a path use from_path.")
 
 
 def _string(value: object) -> str:

@@ -72,6 +72,8 @@ class Limits:
                 raise UsageError(f"{name}={value!r}; allowed is a number, not negative, or None for no limit.")
         if self.calls_per_response is None or self.calls_per_response < 1:
             raise UsageError(f"calls_per_response={self.calls_per_response!r}; allowed is a whole number from 1.")
+        if self.prices is not None and not isinstance(self.prices, Prices):
+            raise UsageError(f"prices={self.prices!r}; give prices=Prices(input=..., output=...).")
         if self.cost is not None and self.prices is None:
             raise UsageError("cost is limited, but there are no prices. Give prices=Prices(input=..., output=...).")
 
@@ -109,4 +111,4 @@ def _is_amount(value: object) -> bool:
 
 
 def _shown(amount: float) -> str:
-    return str(amount) if isinstance(amount, int) else f"{amount:.6f}".rstrip("0").rstrip(".")
+    return str(amount) if isinstance(amount, int) else f"{amount:g}"

@@ -165,12 +165,12 @@ class Response:
     @property
     def output_text(self) -> str:
         """The text of all messages, joined."""
-        return "".join(items.message_text(item) for item in self.output if item.get("type") == "message")
+        return "".join(items.message_text(item) for item in self.output if items.is_message(item))
 
     @property
     def refusal(self) -> str | None:
         """What the model said instead of an answer, or None."""
-        said = [items.message_refusal(item) for item in self.output if item.get("type") == "message"]
+        said = [items.message_refusal(item) for item in self.output if items.is_message(item)]
         return "".join(text for text in said if text is not None) if any(t is not None for t in said) else None
 
     @property
@@ -186,8 +186,10 @@ class Response:
 
     @property
     def error(self) -> Mapping[str, JSON] | None:
-        """The in-band error (`{"code": ..., "message": ...}`) of a failed response."""
+        """The in-band error (`{"code": ..., "message": ...}`) of a failed response; a bare text is the message."""
         error = self.raw.get("error")
+        if isinstance(error, str) and error:
+            return {"message": error}
         return error if isinstance(error, dict) else None
 
     @property

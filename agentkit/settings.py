@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from dataclasses import replace as _replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from agentkit import json
 from agentkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "truncation": ("auto", "disabled"),
 }
 INTEGERS = ("top_k", "top_logprobs", "max_output_tokens", "max_tool_calls")
+BOOLEANS = ("parallel_tool_calls", "stream")
+STRINGS = ("user", "service_tier", "prompt_cache_key", "safety_identifier")
 
 OWNED = frozenset({"model", "input", "instructions", "tools", "stream"})
 """Body fields that a run fills by itself."""
@@ -99,16 +102,24 @@ class Settings:
             _check_range(name, getattr(self, name), low, high)
         for name in INTEGERS:
             _check_integer(name, getattr(self, name))
+        for name in BOOLEANS:
+            _check_type(name, getattr(self, name), bool, "True, False, or None for the server's default")
+        for name in STRINGS:
+            _check_type(name, getattr(self, name), str, "a string")
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if value is not None and value not in allowed:
                 raise UsageError(f"{name}={value!r}; allowed are {', '.join(allowed)}. Others go into extra={{...}}.")
         if isinstance(self.tool_choice, bool) or not isinstance(self.tool_choice or None, str | Mapping | None):
             raise UsageError(f"tool_choice={self.tool_choice!r}; {_CHOICE_HINT}")
+        if isinstance(self.tool_choice, Mapping):
+            _check_json("tool_choice", {**self.tool_choice})
         _check_metadata(self.metadata)
         self._check_extra()
 
     def _check_extra(self) -> None:
+        if not isinstance(self.extra, Mapping) or not all(isinstance(name, str) for name in self.extra):
+            raise UsageError(f"extra={repr(self.extra)[:80]}; allowed is a mapping of body fields by name.")
         for name in self.extra:
             if name in OWNED:
                 raise UsageError(f"extra holds {name!r}, which the run fills by itself. Leave it out.")
@@ -124,6 +135,8 @@ class Settings:
         twice = sorted(self.body(with_extra=False).keys() & self.extra.keys())
         if twice:
             raise UsageError(f"given both as settings and in extra: {', '.join(twice)}. Give each in one place.")
+        for name, value in self.extra.items():
+            _check_json(f"extra[{name!r}]", value)
 
     def body(self, *, with_extra: bool = True) -> JSONObject:
         """Return the body fields that these settings stand for, `tool_choice` left out."""
@@ -208,6 +221,18 @@ def _check_range(name: str, value: object, low: float, high: float) -> None:
         raise UsageError(f"{name}={value!r}; allowed is a number from {low:g} to {high:g}.")
 
 
+def _check_type(name: str, value: object, wanted: type, allowed: str) -> None:
+    if value is not None and not isinstance(value, wanted):
+        raise UsageError(f"{name}={value!r}; allowed is {allowed}.")
+
+
+def _check_json(place: str, value: object) -> None:
+    try:
+        json.encode(value)
+    except json.JSONError as exc:
+        raise UsageError(f"{place} is {exc}. Give plain JSON values.") from exc
+
+
 def _check_integer(name: str, value: object) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
         raise UsageError(f"{name}={value!r}; allowed is a whole number, not negative.")
@@ -218,6 +243,8 @@ def _check_integer(name: str, value: object) -> None:
 def _check_metadata(metadata: Mapping[str, str] | None) -> None:
     if metadata is None:
         return
+    if not isinstance(metadata, Mapping):
+        raise UsageError(f"metadata={metadata!r}; allowed is a mapping of strings to strings.")
     wrong = [k for k, v in metadata.items() if not isinstance(k, str) or not isinstance(v, str)]
     if wrong:
         raise UsageError(f"metadata[{wrong[0]!r}]: keys and values are strings, found {metadata[wrong[0]]!r}.")

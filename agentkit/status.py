@@ -81,7 +81,7 @@ def read_error(body: bytes) -> ErrorBody:
         kind=kind,
         param=_text(error.get("param")),
         request_id=_text(outer.get("request_id")),
-        model_output=(_text(error.get("error_model_output")) or _text(outer.get("error_model_output")) or "")[:HEAD]
+        model_output=_sendable(_text(error.get("error_model_output")) or _text(outer.get("error_model_output")) or "")
         or None,
     )
 
@@ -164,6 +164,11 @@ def retry_after(headers: Sequence[tuple[str, str]], now: float) -> float | None:
         _number(value) or (_timestamp(value) or since) - since for name, value in headers if name == "retry-after"
     ]
     return next((hint for hint in (*ms, *seconds) if hint > 0), None)
+
+
+def _sendable(text: str) -> str:
+    """Return the head of a text that goes back to the model, with what UTF-8 can't carry written out."""
+    return text[:HEAD].encode(errors="backslashreplace").decode()
 
 
 def escape(text: str) -> str:

@@ -78,7 +78,7 @@ def next_action(transcript: Transcript) -> Action:
 
 
 def _read_answer(response: Response, *, asked_before: bool) -> Action:
-    messages = [item for item in response.output if item.get("type") == "message"]
+    messages = [item for item in response.output if items.is_message(item)]
     final = [item for item in messages if item.get("phase") == "final_answer"]
     if (refusal := response.refusal) is not None:
         return Stop(_refused(response, refusal))

@@ -8,6 +8,7 @@ has exactly one next action.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -20,15 +21,13 @@ from agentkit.entries import (
     ResponseEntry,
     decode_items,
 )
-from agentkit.errors import TranscriptError
+from agentkit.errors import TranscriptError, UsageError
 from agentkit.grouping import check_append, check_item, check_output, group_items, item_name, unanswered_ids, with_items
 from agentkit.response import Usage
 from agentkit.saved import FORMAT, VERSION, decode_entry, encode_entry
 from agentkit.view import InputView, is_dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from agentkit.items import FunctionCall, Item
 
 
@@ -42,6 +41,7 @@ class Transcript:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         """Make a transcript of entries. Raises `TranscriptError` at the first that can't stand where it does."""
         kept: list[Entry] = []
+        _check_listed("entries", entries)
         for index, entry in enumerate(entries):
             check_append(kept[-1] if kept else None, entry, f"entries[{index}]")
             kept.append(entry)
@@ -54,6 +54,7 @@ class Transcript:
 
     def extend(self, items: Iterable[Item], *, instructions: str | None = None) -> Transcript:
         """Return the conversation with items more, grouped into entries as `from_items` does."""
+        _check_listed("items", items)
         entries = list(self.entries)
         for entry in group_items(items, unanswered_ids(entries[-1]) if entries else (), instructions):
             check_append(entries[-1] if entries else None, entry, f"entries[{len(entries)}]")
@@ -104,8 +105,8 @@ class Transcript:
 
     def fork(self, *, turn: int) -> Transcript:
         """Return the conversation up to its `turn`-th response (0 to `.turns`), that response's outputs included."""
-        if not 0 <= turn <= self.turns:
-            raise TranscriptError(f"turn {turn} given, this transcript has {self.turns}. Give 0 to {self.turns}.")
+        if isinstance(turn, bool) or not isinstance(turn, int) or not 0 <= turn <= self.turns:
+            raise TranscriptError(f"turn {turn!r} given, this transcript has {self.turns}. Give 0 to {self.turns}.")
         kept: list[Entry] = []
         seen = 0
         for entry in self.entries:
@@ -159,6 +160,8 @@ class Transcript:
         """Compare with another conversation, item by item; the result prints as text."""
         from agentkit.diff import diff_items
 
+        if not isinstance(other, Transcript):
+            raise UsageError(f"a transcript can't be compared with a {type(other).__name__}. Give a Transcript.")
         return diff_items(self.items, other.items)
 
     def to_json(self) -> str:
@@ -170,6 +173,8 @@ class Transcript:
     @classmethod
     def from_json(cls, text: str | bytes) -> Transcript:
         """Read what `to_json` wrote. Raises `TranscriptError` for other text, and for a newer version by name."""
+        if not isinstance(text, str | bytes | bytearray):
+            raise TranscriptError(f"not a transcript: a {type(text).__name__}. Give the text of Transcript.to_json().")
         try:
             value = json.decode(text, max_depth=OWN_DEPTH)
         except json.JSONError as exc:
@@ -188,6 +193,11 @@ class Transcript:
 
     if TYPE_CHECKING:
         from agentkit.diff import TranscriptDiff
+
+
+def _check_listed(what: str, values: object) -> None:
+    if not isinstance(values, Iterable):
+        raise TranscriptError(f"{what} is {repr(values)[:80]}; give a list of {what}.")
 
 
 def _unchecked(entries: tuple[Entry, ...]) -> Transcript:

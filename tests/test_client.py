@@ -431,6 +431,39 @@ def test_keys_that_would_break_a_header(key):
         client.respond_sync(BODY)
 
 
+@pytest.mark.parametrize(
+    "base_url", ["http://[::1]:80/v1", "http://b\u00fccher.de/v1", "http://a_b.local:65535", "http://1.2.3.4"]
+)
+def test_hosts_of_many_kinds(base_url):
+    Client(base_url)
+
+
+def test_a_key_function_that_raises_is_named_and_its_words_are_not():
+    def key():
+        raise KeyError("sk-secret")
+
+    async def later():
+        raise OSError("sk-secret")
+
+    for function, name in ((key, "KeyError"), (later, "OSError")):
+        said = rf"api_key\(\) raised {name}"
+        with (
+            Client("http://x/v1", function, trust_env=False) as client,
+            pytest.raises(UsageError, match=said) as caught,
+        ):
+            client.respond_sync(BODY)
+        assert "secret" not in str(caught.value)
+        assert type(caught.value.__cause__).__name__ == name
+
+
+@pytest.mark.parametrize("request_", [3, None, "hi", [BODY]], ids=str)
+def test_a_request_that_is_none_is_refused(request_):
+    with Client("http://x/v1", trust_env=False) as client:
+        for ask in (client.respond_sync, lambda request: list(client.stream_sync(request))):
+            with pytest.raises(UsageError, match="the request is a"):
+                ask(request_)
+
+
 def test_the_key_does_not_print():
     client = Client("https://x/v1?api-version=1&key=query-secret", "sk-secret", headers={"x-key": "other-secret"})
     assert repr(client) == "Client('https://x/v1?***', api_key='***', profile='other')"
@@ -470,6 +503,10 @@ def test_where_requests_go(base_url, line):
         ("ftp://user:pw-secret@x/v1", "no http or https URL"),
         ("user:pw-secret@x/v1?key=pw-secret", "no"),
         ("http://", "no http or https URL"),
+        ("http://exa mple/v1", "'exa%20mple' is no name of a host"),
+        ("http://a<b/v1", "is no name of a host"),
+        ("http://x:99999/v1", "port 99999; allowed is 1 to 65535"),
+        ("http://x:0/v1", "port 0; allowed"),
         ("http://user:pw-secret@x/v1", "user name or password"),
         ("http://[::1/v1?key=pw-secret", "is no URL"),
         ("http://x\n.y/v1", "is no URL"),
@@ -632,3 +669,38 @@ def test_a_process_that_ends_in_the_middle_of_a_stream():
         command = [sys.executable, "-W", "error", "-c", textwrap.dedent(code), server.url]
         run = subprocess.run(command, capture_output=True, text=True, timeout=10, env=os.environ)
     assert (run.returncode, run.stdout, run.stderr) == (0, "TextDelta\n", "")
+
+
+LEAVES = """
+import asyncio, gc, sys
+from agentkit import Agent, Client
+
+url, how, end = sys.argv[1:]
+client = Client(url, trust_env=False)
+agent = Agent(model="m", client=client)
+body = {"model": "m", "input": "q"}
+RUN = {"run": lambda: agent.stream("q"), "text": lambda: agent.stream("q").text_deltas(),
+       "client": lambda: client.stream(body)}[how]
+
+async def leave():
+    global RUN
+    RUN = RUN()
+    async for event in RUN:
+        break
+    if end == "dropped":
+        RUN = None
+        gc.collect()
+        await asyncio.sleep(0.1)
+
+asyncio.run(leave())
+"""
+
+
+@pytest.mark.parametrize("end", ["kept", "dropped"])
+@pytest.mark.parametrize("how", ["run", "text", "client"])
+def test_a_stream_that_is_left_ends_with_its_loop_in_silence(how, end):
+    """The loop closes all async generators at once, and a garbage collector those of a cycle: both in any order."""
+    with byte_server(once(STREAM_HEAD, chunk(OPENED), chunk(delta("Hi")), lambda c: c.wait_until_closed())) as server:
+        command = [sys.executable, "-W", "error", "-c", LEAVES, server.url, how, end]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -465,6 +465,21 @@ def test_an_error_named_by_its_event_line_alone_is_one():
     assert folded.error == {"error": {"message": "m"}}
 
 
+def test_a_message_without_its_type_is_a_message():
+    untyped = {"role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
+    opened = {"id": "m", "role": "assistant", "content": []}
+    ways = [
+        [completed(untyped)],
+        [done(untyped), completed()],
+        [added(opened), text("Hi", item_id="m"), done({**untyped, "id": "m"}), completed(untyped)],
+    ]
+    for events in ways:
+        folded, shown = fold(events)
+        assert [event.text for event in shown] == ["Hi"]
+        assert folded.response.output_text == "Hi"
+        assert folded.mismatch is False
+
+
 def test_unknown_events_pass_as_they_came():
     data = {"type": "response.hologram.delta", "delta": 5}
     folded, shown = fold([data, {"type": "ping"}, *SAMBANOVA])

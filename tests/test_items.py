@@ -16,6 +16,7 @@ from agentkit.items import (
     call_view,
     function_call_output,
     is_half_written,
+    is_message,
     is_output,
     message_refusal,
     message_text,
@@ -183,6 +184,39 @@ def test_what_is_no_part_is_refused(name: str, make, message: str):
     with pytest.raises(UsageError) as caught:
         make()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Text(3), "Text is a int; give a string"),
+        (lambda: Text("x\udcff"), r"Text holds '\\udcff' at position 1"),
+        (lambda: user_message("x\udcff"), r"the prompt holds '\\udcff' at position 1"),
+        (lambda: Image.from_bytes("x"), "Image.from_bytes takes bytes, found a str"),
+        (lambda: Image.from_url(3), "3 is no http, https or data URL"),
+        (lambda: File.from_bytes("x", filename="a.txt"), "File.from_bytes takes bytes, found a str"),
+        (lambda: File.from_bytes(b"", filename=""), "filename=''; give the name"),
+        (lambda: File.from_bytes(b"x", filename=None), "filename=None; give the name"),
+        (lambda: File.from_url(None), "None is no http or https URL"),
+    ],
+)
+def test_values_of_a_wrong_kind_are_refused_where_they_are_given(make, message: str):
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"type": "message"}, True),
+        ({"role": "user"}, True),
+        ({"type": None, "role": "user"}, True),
+        ({"type": "reasoning", "role": "assistant"}, False),
+        ({"content": "Hi"}, False),
+    ],
+)
+def test_what_a_message_is(item: dict, expected: bool):
+    assert is_message(item) is expected
 
 
 def test_a_long_picture_prints_short():

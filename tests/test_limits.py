@@ -59,6 +59,16 @@ def test_a_limit_is_reached_at_its_number(limits: Limits, expected: str | None):
     assert limits.exceeded_by(USED) == expected
 
 
+def test_prices_are_given_as_prices():
+    with pytest.raises(UsageError, match=r"prices=\{'a': 1\}; give prices=Prices"):
+        Limits(cost=1, prices={"a": 1})
+
+
+def test_a_tiny_cost_is_shown():
+    limits = Limits(cost=1e-9, prices=Prices(input=0.5, output=0))
+    assert limits.exceeded_by(Usage(input_tokens=7)) == "cost: 3.5e-06 used, 1e-09 allowed"
+
+
 def test_without_usage_no_limit_is_reached():
     limits = Limits(input_tokens=0, output_tokens=0, total_tokens=0, cost=0, prices=Prices(input=1, output=1))
     assert limits.exceeded_by(Usage(unreported=3)) is None

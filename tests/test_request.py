@@ -117,7 +117,7 @@ def test_two_formats_are_refused(text: object):
 
 def test_settings_that_are_no_json_are_refused():
     with pytest.raises(UsageError, match="the settings are not representable as JSON"):
-        template(settings=Settings(extra={"x": {1, 2}}))
+        template(settings=Settings(temperature=1), text_format={"schema": {1, 2}})
 
 
 def of(body: dict, profile=OTHER) -> dict:

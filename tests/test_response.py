@@ -116,11 +116,20 @@ def test_only_output_is_required():
 
 
 def test_fields_of_wrong_types_read_as_absent():
-    response = Response.parse(
-        {"output": [], "id": 5, "model": [], "error": "x", "incomplete_details": "y", "status": 7}
-    )
+    response = Response.parse({"output": [], "id": 5, "model": [], "error": 5, "incomplete_details": "y", "status": 7})
     assert (response.id, response.model, response.error, response.incomplete_reason) == (None, None, None, None)
     assert response.status == "completed"
+
+
+def test_an_error_that_is_a_bare_text_is_the_message():
+    assert Response.parse({"output": [], "status": "failed", "error": "boo"}).error == {"message": "boo"}
+
+
+def test_a_message_may_go_without_its_type():
+    untyped = {"role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
+    assert Response.parse({"output": [untyped, {**untyped, "type": None}]}).output_text == "HiHi"
+    refused = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No"}]}
+    assert Response.parse({"output": [refused]}).refusal == "No"
 
 
 def test_all_messages_make_the_text():

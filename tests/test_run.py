@@ -976,7 +976,8 @@ class TestCancelledTwice:
             return "quick"
 
         agent = Agent(model="m", tools=[slow, quick])
-        script = [[call("slow", {"n": 1}), call("quick", {"n": 2}), call("slow", {"n": 3})], call("slow", {"n": 4}), "end"]
+        three = [call("slow", {"n": 1}), call("quick", {"n": 2}), call("slow", {"n": 3})]
+        script = [three, call("slow", {"n": 4}), "end"]
         task = asyncio.create_task(agent.run("?", client=ScriptedModel(script).client()))
         for _ in range(steps):
             await asyncio.sleep(0)

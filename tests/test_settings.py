@@ -120,6 +120,27 @@ def test_what_extra_must_not_hold(name: str, fields: dict, extra: dict, message:
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"metadata": 3}, "metadata=3; allowed is a mapping"),
+        ({"metadata": ["a"]}, "metadata=.*; allowed is a mapping"),
+        ({"extra": [1]}, r"extra=\[1\]; allowed is a mapping"),
+        ({"extra": {1: 2}}, "extra=.*; allowed is a mapping"),
+        ({"extra": {"x": object()}}, r"extra\['x'\] is not representable as JSON"),
+        ({"tool_choice": {"type": object()}}, "tool_choice is not representable as JSON"),
+        ({"stream": "yes"}, "stream='yes'; allowed is True, False"),
+        ({"parallel_tool_calls": 1}, "parallel_tool_calls=1; allowed is True, False"),
+        ({"user": 5}, "user=5; allowed is a string"),
+        ({"service_tier": b"x"}, "service_tier=b'x'; allowed is a string"),
+    ],
+    ids=str,
+)
+def test_a_value_of_a_wrong_type_is_refused_at_once(fields: dict, message: str):
+    with pytest.raises(UsageError, match=message):
+        Settings(**fields)
+
+
 def test_extra_goes_into_the_body_as_given():
     extra = {"seed": 7, "include": ["x"], "store": False, "provider": {"order": ["a"]}}
     assert Settings(extra=extra).body() == extra

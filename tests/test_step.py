@@ -143,6 +143,17 @@ def test_where_a_run_ends_without_an_answer(name: str, entries: list, error: typ
     assert message in str(action.error)
 
 
+def test_a_failure_told_in_a_bare_text_is_shown():
+    action = next_action(Transcript([asked(), answered(status="failed", error="boo")]))
+    assert isinstance(action, Stop)
+    assert str(action.error) == "the response failed: boo"
+
+
+def test_a_message_without_its_type_is_an_answer():
+    untyped = {"role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
+    assert next_action(Transcript([asked(), answered(untyped)])) == Finish("Hi")
+
+
 def test_a_stop_carries_what_was_received():
     action = next_action(Transcript([answered(refuses("no"), id="r")]))
     assert isinstance(action, Stop)

@@ -10,7 +10,7 @@ import pickle
 import pytest
 
 from agentkit.entries import InputEntry, OutputRecord, OutputsEntry, ResponseEntry, encode_items
-from agentkit.errors import TranscriptError
+from agentkit.errors import TranscriptError, UsageError
 from agentkit.response import Response
 from agentkit.transcript import Transcript
 from agentkit.view import InputView
@@ -185,6 +185,10 @@ class TestFromItems:
         ("a string", [USER, "Hi"], "items[1]: 'Hi' is no item"),
         ("null", [None], "items[0]: None is no item"),
         ("text for a list", "Hi", "items[0]: 'H' is no item"),
+        ("an unknown role", [{"role": "narrator", "content": "x"}], "items[0]: a message with role 'narrator'"),
+        ("no role", [USER, {"type": "message", "content": "x"}], "items[1]: a message with role None"),
+        ("no content", [USER, {"role": "system"}], "items[1]: a system message with content None"),
+        ("content of a wrong type", [{"role": "user", "content": 5}], "items[0]: a user message with content 5"),
         ("no type", [{"id": "x"}], "items[0]: `type` is None, and the keys are ['id']"),
         ("a type that is no string", [{"type": 5, "role": "user"}], "items[0]: `type` is 5"),
         ("an output null", [call("a"), output("a", None)], "items[1]: `output` is None"),
@@ -216,6 +220,29 @@ class TestFromItems:
         open_run = Transcript.from_items([call("a")])
         with pytest.raises(TranscriptError, match=r"continuing without a prompt \(input=None\)"):
             open_run.extend([USER])
+
+
+@pytest.mark.parametrize(
+    ("misuse", "message"),
+    [
+        (lambda t: Transcript.from_json(3), "not a transcript: a int"),
+        (lambda t: Transcript.from_json(None), "not a transcript: a NoneType"),
+        (lambda t: Transcript.from_items(None), "items is None; give a list of items"),
+        (lambda t: t.extend(5), "items is 5; give a list of items"),
+        (lambda t: Transcript(5), "entries is 5; give a list of entries"),
+        (lambda t: t.fork(turn="1"), "turn '1' given"),
+        (lambda t: t.fork(turn=True), "turn True given"),
+        (lambda t: t.diff(3), "can't be compared with a int"),
+    ],
+)
+def test_values_of_a_wrong_kind_are_refused(misuse, message: str):
+    with pytest.raises(UsageError, match=message):
+        misuse(Transcript([asked(USER), answered()]))
+
+
+def test_what_a_server_wrote_without_content_is_kept_as_it_came():
+    items = [USER, {"type": "message", "role": "assistant", "id": "m"}]
+    assert Transcript.from_items(items).items == items
 
 
 class TestInstructions:
