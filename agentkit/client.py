@@ -25,6 +25,7 @@ import httpx
 
 from agentkit import __version__, json
 from agentkit.budget import Budget
+from agentkit.closing import closing
 from agentkit.errors import (
     AgentkitError,
     ProtocolError,
@@ -41,7 +42,7 @@ from agentkit.response import Response
 from agentkit.retry import Attempts, RetryPolicy, is_overload
 from agentkit.sse import SSEDecoder
 from agentkit.status import RATE_LIMIT_HEADERS, escape, retry_after, status_error
-from agentkit.wire import Answer, Timeouts, Wire, closing, within
+from agentkit.wire import Answer, Timeouts, Wire, within
 
 if TYPE_CHECKING:
     import ssl

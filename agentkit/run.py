@@ -16,6 +16,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from agentkit.closing import closing
 from agentkit.entries import InputEntry, ResponseEntry, encode_items
 from agentkit.errors import LimitReached, OutputInvalid, ProtocolError, StatusError, UsageError
 from agentkit.events import Event, OutputRejected, ResponseFinished, TextDelta
@@ -195,8 +196,6 @@ class Run(Generic[T]):
         return error
 
     async def _drive(self) -> AsyncGenerator[Event]:
-        from agentkit.wire import closing  # with httpx, which whoever only makes an agent needn't wait for
-
         try:
             await self._take_input()
             going_on = not self._plan.new_items
@@ -279,8 +278,6 @@ class Run(Generic[T]):
 
     async def _ask(self) -> AsyncGenerator[Event]:
         """Send the conversation, and append what comes back."""
-        from agentkit.wire import closing
-
         limits = self._plan.limits
         if limits.turns is not None and self._turns >= limits.turns:
             raise self._limit_reached(f"turns: {self._turns} made, {limits.turns} allowed")
@@ -320,15 +317,13 @@ class Run(Generic[T]):
             _log.warning("the server reports no usage: the limits on tokens and cost go unchecked")
 
     def _warn_of_unknown(self, output: list[Item]) -> None:
-        unknown = {str(item.get("type")) for item in output} - KNOWN_ITEMS - self._unknown_items
+        unknown = {str(item.get("type", "message")) for item in output} - KNOWN_ITEMS - self._unknown_items
         if unknown:
             self._unknown_items |= unknown
             _log.warning("items of unknown types, kept and sent back as they came: %s", ", ".join(sorted(unknown)))
 
     async def _execute(self, calls: tuple[FunctionCall, ...]) -> AsyncGenerator[Event]:
         """Run the calls, and append their outputs whatever happens, unless none was started."""
-        from agentkit.wire import closing
-
         limits = self._plan.limits
         if limits.tool_calls is not None and len(self._tool_calls) + len(calls) > limits.tool_calls:
             made = len(self._tool_calls)
@@ -522,7 +517,8 @@ async def _beat() -> None:
 
 
 def _message(text: str) -> InputEntry:
-    return InputEntry(encode_items([user_message(text)]))
+    # it may quote what the model wrote, lone surrogates included, which no strict server takes
+    return InputEntry(encode_items([user_message(text.encode(errors="backslashreplace").decode())]))
 
 
 def _unreadable(error: StatusError) -> str:

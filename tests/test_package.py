@@ -37,7 +37,7 @@ ORDER = [
     ["fold"],
     ["output", "step", "status"],
     # everything above is pure: no clock, environment, sockets, threads, files
-    ["retry", "gate", "budget", "prompt", "portal", "workers", "watchdog", "surroundings"],
+    ["closing", "retry", "gate", "budget", "prompt", "portal", "workers", "watchdog", "surroundings"],
     ["wire"],
     ["client"],
     ["meter", "plan"],

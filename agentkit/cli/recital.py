@@ -8,7 +8,7 @@ from agentkit.cli.display import CALL, DIM, ERROR, call_head, with_result
 from agentkit.cli.lines import PROMPT
 from agentkit.cli.terminal import fit, harmless, one_line
 from agentkit.entries import InputEntry, OutputsEntry, ResponseEntry
-from agentkit.items import message_text
+from agentkit.items import is_message, message_text
 
 if TYPE_CHECKING:
     from agentkit.cli.terminal import Stream
@@ -62,7 +62,7 @@ def item_text(item: Item) -> str:
 def _recite_response(entry: ResponseEntry, turn: int, after: Entry | None, out: Stream) -> None:
     response = entry.response
     head = f"{turn:>3} "
-    said = [text for item in response.output if item.get("type") == "message" and (text := message_text(item))]
+    said = [text for item in response.output if is_message(item) and (text := message_text(item))]
     for text in (*said, response.refusal or ""):
         if text:
             out.line(_indented(head, text))
