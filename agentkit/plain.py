@@ -1,8 +1,8 @@
 """JSON schemas of the types that most tools take, written without asking pydantic.
 
 Plain Python types, lists, dicts and unions of them, literals, and the usual constraints. A test holds each
-against pydantic's own schema. Worth the second way: pydantic takes 70 ms to import and 0.6 ms per function
-(128 functions of six parameters, Python 3.11, 2 cores: 82 ms, whole tools made here 37 ms).
+against pydantic's own schema. Worth the second way: a tool of plain types needs no
+import of pydantic, and 128 functions cost half of what pydantic takes (`benchmarks/schemas.py`).
 """
 
 from __future__ import annotations
