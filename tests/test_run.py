@@ -779,6 +779,25 @@ class TestEndingEarly:
         del run
         gc.collect()
 
+    def test_an_abandoned_stream_cancels_its_tools(self) -> None:
+        cancelled = threading.Event()
+
+        @tool
+        async def hang(ctx: ToolContext[None]) -> None:
+            ctx.emit("begun")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+        model = ScriptedModel([[call("hang", {})]])
+        run = Agent(model="m", tools=[hang]).stream_sync("?", client=model.client())
+        assert any(isinstance(event, ToolProgress) for event in run)
+        assert not cancelled.is_set()
+        del run
+        gc.collect()
+        assert cancelled.wait(2)
+
 
 class TestManyAtOnce:
     def test_runs_of_one_agent_do_not_mix(self) -> None:
