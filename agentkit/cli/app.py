@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 import agentkit
+from agentkit.cli.cassettes.commands import cassettes
+from agentkit.cli.parameters import FILE, complete_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-FILE = click.Path(dir_okay=False, path_type=Path)
+    from pathlib import Path
 
 
 def run_app(args: Sequence[str] | None = None) -> int:
@@ -30,11 +29,6 @@ def run_app(args: Sequence[str] | None = None) -> int:
         sys.stderr.write("\ninterrupted\n")
         return 130
     return code if isinstance(code, int) else 0
-
-
-def complete_file(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Have the shell complete a file's name."""
-    return [CompletionItem(incomplete, type="file")]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -305,3 +299,6 @@ def doctor(url: str | None, model: str | None, quick: bool, as_json: bool) -> in
     from agentkit.cli.diagnosis import diagnose
 
     return diagnose(url, model=model, probing=not quick, as_json=as_json)
+
+
+app.add_command(cassettes)
