@@ -75,7 +75,11 @@ def test_fields_that_dont_count(name):
 
 
 EQUAL = [
-    ("order of keys", asked(USER, a=1, b={"c": 1, "d": 2}), {"b": {"d": 2, "c": 1}, "input": [USER], "model": "m", "a": 1}),
+    (
+        "order of keys",
+        asked(USER, a=1, b={"c": 1, "d": 2}),
+        {"b": {"d": 2, "c": 1}, "input": [USER], "model": "m", "a": 1},
+    ),
     ("whole floats", asked(USER, t=1), asked(USER, t=1.0)),
     ("negative zero", asked(USER, t=0), asked(USER, t=-0.0)),
     ("large floats", asked(USER, t=1e22), asked(USER, t=10**22)),
@@ -86,12 +90,24 @@ EQUAL = [
     ("status", asked(USER, call("c", status="completed")), asked(USER, call("c"))),
     ("JSON in arguments", asked(call("c", '{"a":1,"b":2}')), asked(call("c", ' {"b": 2.0, "a": 1}\n'))),
     ("JSON in an output", asked(call("c"), output("c", "[1,2]")), asked(call("c"), output("c", "[1, 2.0]"))),
-    ("ids", asked(call("a"), call("b"), output("a"), output("b")), asked(call("x"), call("y"), output("x"), output("y"))),
-    ("ids in texts", asked(call("call_77"), output("call_77", "see call_77.")), asked(call("call_x"), output("call_x", "see call_x."))),
-    ("ids in JSON texts", asked(call("call_77"), output("call_77", '{"of":"call_77"}')), asked(call("c_99"), output("c_99", '{"of": "c_99"}'))),
+    (
+        "ids",
+        asked(call("a"), call("b"), output("a"), output("b")),
+        asked(call("x"), call("y"), output("x"), output("y")),
+    ),
+    (
+        "ids in texts",
+        asked(call("call_77"), output("call_77", "see call_77.")),
+        asked(call("call_x"), output("call_x", "see call_x.")),
+    ),
+    (
+        "ids in JSON texts",
+        asked(call("call_77"), output("call_77", '{"of":"call_77"}')),
+        asked(call("c_99"), output("c_99", '{"of": "c_99"}')),
+    ),
     ("escapes", rb'{"input":"\u00e9\/"}', '{"input":"é/"}'.encode()),
     ("spaces", b'{ "input" : "x" } ', b'{"input":"x"}'),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "one", "two"), EQUAL, ids=[row[0] for row in EQUAL])
@@ -105,21 +121,53 @@ DIFFERENT = [
     ("a number and its text", asked(USER, t=1), asked(USER, t="1")),
     ("null and nothing", asked(USER, t=None), asked(USER)),
     ("the order of items", asked(USER, call("c")), asked(call("c"), USER)),
-    ("an assistant's string", asked({"role": "assistant", "content": "a"}), asked({"role": "assistant", "content": [{"type": "output_text", "text": "a"}]})),
-    ("which call an output answers", asked(call("a"), call("b"), output("a")), asked(call("a"), call("b"), output("b"))),
-    ("which id a text mentions", asked(call("call_1"), call("call_2"), output("call_1", "call_1")), asked(call("call_1"), call("call_2"), output("call_1", "call_2"))),
+    (
+        "an assistant's string",
+        asked({"role": "assistant", "content": "a"}),
+        asked({"role": "assistant", "content": [{"type": "output_text", "text": "a"}]}),
+    ),
+    (
+        "which call an output answers",
+        asked(call("a"), call("b"), output("a")),
+        asked(call("a"), call("b"), output("b")),
+    ),
+    (
+        "which id a text mentions",
+        asked(call("call_1"), call("call_2"), output("call_1", "call_1")),
+        asked(call("call_1"), call("call_2"), output("call_1", "call_2")),
+    ),
     ("an id twice and two ids", asked(call("a"), call("a")), asked(call("a"), call("b"))),
     ("ids that point outside", asked(output("a")), asked(output("b"))),
     ("references", asked({"type": "item_reference", "id": "a"}), asked({"type": "item_reference", "id": "b"})),
     ("the conversation gone on with", asked(USER, previous_response_id="r1"), asked(USER, previous_response_id="r2")),
-    ("a word that is an id", asked(call("sunny"), output("sunny", "it is sunny")), asked(call("rainy"), output("rainy", "it is rainy"))),
-    ("an id within a word", asked(call("call_1"), output("call_1", "xcall_1")), asked(call("call_2"), output("call_2", "xcall_2"))),
-    ("ids of the tool's own", asked(call("a"), output("a", '{"id":"u1"}')), asked(call("a"), output("a", '{"id":"u2"}'))),
+    (
+        "a word that is an id",
+        asked(call("sunny"), output("sunny", "it is sunny")),
+        asked(call("rainy"), output("rainy", "it is rainy")),
+    ),
+    (
+        "an id within a word",
+        asked(call("call_1"), output("call_1", "xcall_1")),
+        asked(call("call_2"), output("call_2", "xcall_2")),
+    ),
+    (
+        "ids of the tool's own",
+        asked(call("a"), output("a", '{"id":"u1"}')),
+        asked(call("a"), output("a", '{"id":"u2"}')),
+    ),
     ("JSON and a string with it", asked(call("a") | {"arguments": {"a": 1}}), asked(call("a", '{"a":1}'))),
     ("scalars in an output", asked(call("a"), output("a", "1.0")), asked(call("a"), output("a", "1"))),
     ("keys given twice in arguments", asked(call("a", '{"a":1,"a":2}')), asked(call("a", '{"a":2}'))),
-    ("JSON in a message", asked({"role": "user", "content": '{"a":1}'}), asked({"role": "user", "content": '{"a": 1}'})),
-    ("a mark in the text", asked(call("call_1"), output("call_1", "call_1")), asked(call("call_1"), output("call_1", "\x001\x00"))),
+    (
+        "JSON in a message",
+        asked({"role": "user", "content": '{"a":1}'}),
+        asked({"role": "user", "content": '{"a": 1}'}),
+    ),
+    (
+        "a mark in the text",
+        asked(call("call_1"), output("call_1", "call_1")),
+        asked(call("call_1"), output("call_1", "\x001\x00")),
+    ),
     ("a mark for JSON", asked(call("c") | {"arguments": ["\x00json", 1]}), asked(call("c", "1"))),
     ("status within an output", asked(call("a"), output("a", '{"status":1}')), asked(call("a"), output("a", "{}"))),
     ("user within an output", asked(call("a"), output("a", '{"user":1}')), asked(call("a"), output("a", '{"user":2}'))),
@@ -130,7 +178,7 @@ DIFFERENT = [
     ("not JSON by spaces", b"a b", b"a  b"),
     ("nothing and null", b"", b"null"),
     ("NaN", b'{"input":NaN}', b'{"input":Infinity}'),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "one", "two"), DIFFERENT, ids=[row[0] for row in DIFFERENT])
@@ -189,7 +237,12 @@ IGNORE = [
     (["input[1].content"], asked(USER, USER), asked(USER, {**USER, "content": "ho"}), True),
     (["input[1].content"], asked(USER, USER), asked({**USER, "content": "ho"}, USER), False),
     (["input[0].content[0].text"], asked(USER), asked({**USER, "content": "ho"}), True),
-    (["tools[*].description"], asked(USER, tools=[{"name": "a", "description": "b"}]), asked(USER, tools=[{"name": "a"}]), True),
+    (
+        ["tools[*].description"],
+        asked(USER, tools=[{"name": "a", "description": "b"}]),
+        asked(USER, tools=[{"name": "a"}]),
+        True,
+    ),
     (["tools[*].description"], asked(USER, tools=[{"name": "a"}]), asked(USER, tools=[{"name": "b"}]), False),
     (["input[*].output.time"], asked(output("a", '{"time":1,"n":2}')), asked(output("a", '{"n":2,"time":3}')), True),
     (["input[*].output.time"], asked(output("a", '{"time":1,"n":2}')), asked(output("a", '{"n":3,"time":3}')), False),
@@ -197,10 +250,15 @@ IGNORE = [
     (["input[0]"], asked(USER), asked(call("a")), True),
     (["input[0]"], asked(USER), asked(), False),
     (["input"], asked(USER), asked(call("a"), USER), True),
-    (["input[*].id"], asked(call("a"), output("a")), asked({k: v for k, v in call("b").items() if k != "id"}, output("b")), True),
+    (
+        ["input[*].id"],
+        asked(call("a"), output("a")),
+        asked({k: v for k, v in call("b").items() if k != "id"}, output("b")),
+        True,
+    ),
     (['text.format["a.b"]'], asked(USER, text={"format": {"a.b": 1}}), asked(USER, text={"format": {"a.b": 2}}), True),
     (["temperature", "input[*].id"], asked(USER), asked({**USER, "role": "system"}), False),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("ignore", "one", "two", "same"), IGNORE)
@@ -216,7 +274,10 @@ def test_ignored_places_hold_under_exact_rules_too():
     assert key(asked(USER, user="a"), rules=rules) != key(asked(USER), rules=rules)
 
 
-@pytest.mark.parametrize("path", ["", ".", "a.", "a..b", "a[", "a[x]", "a[-1]", "$.a", "*", "[0]", "a b", 'a["b]', "a[*]b", None, 3, 'a["\\x"]'])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    ["", ".", "a.", "a..b", "a[", "a[x]", "a[-1]", "$.a", "*", "[0]", "a b", 'a["b]', "a[*]b", None, 3, 'a["\\x"]'],
+)
 def test_paths_that_cant_be_read_are_refused(path):
     with pytest.raises(UsageError, match=r"the path .* Write it as the mismatch report does"):
         Rules(ignore=[path])
@@ -306,16 +367,27 @@ def random_item(source: random.Random) -> object:
         return random_value(source)
     ids = f"call_{source.randrange(15)}"
     text = source.choice([source.choice(TEXTS), json.dumps(random_value(source)), f"about {ids}"])
-    return source.choice([
-        {"role": "user", "content": text},
-        call(ids, text, status="completed"),
-        output(ids, text),
-        {"type": "message", "role": "assistant", "id": f"msg_{ids}", "content": [{"type": "output_text", "text": text}]},
-        {"type": "x", "input": [random_value(source)], "id": ids},
-    ])  # fmt: skip
+    return source.choice(
+        [
+            {"role": "user", "content": text},
+            call(ids, text, status="completed"),
+            output(ids, text),
+            {
+                "type": "message",
+                "role": "assistant",
+                "id": f"msg_{ids}",
+                "content": [{"type": "output_text", "text": text}],
+            },
+            {"type": "x", "input": [random_value(source)], "id": ids},
+        ]
+    )
 
 
-@pytest.mark.parametrize("rules", [RULES, EXACT, Rules(ignore=["input[2]", "input[*].output.a", "input[3].content"])], ids=["canonical", "exact", "ignore"])  # fmt: skip
+@pytest.mark.parametrize(
+    "rules",
+    [RULES, EXACT, Rules(ignore=["input[2]", "input[*].output.a", "input[3].content"])],
+    ids=["canonical", "exact", "ignore"],
+)
 def test_a_grown_conversation_has_the_key_that_it_has_read_whole(rules):
     gone_on = 0
     for seed in range(150):
@@ -353,7 +425,7 @@ TAILS = [
     ("too deep", HEAD + b"]}", HEAD + b"," + DEEP + b"]}", 0),
     ("nearly too deep", HEAD + b"]}", HEAD + b"," + DEEP[5:-1] + b"]}", 1),
     ("a byte order mark", b"\xef\xbb\xbf" + HEAD + b"]}", b"\xef\xbb\xbf" + HEAD + b",1]}", 1),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "one", "two", "gone_on"), TAILS, ids=[row[0] for row in TAILS])
