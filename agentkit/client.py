@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import inspect
 import itertools
 import logging
@@ -42,6 +43,7 @@ from agentkit.response import Response
 from agentkit.retry import Attempts, RetryPolicy, is_overload
 from agentkit.sse import SSEDecoder
 from agentkit.status import RATE_LIMIT_HEADERS, escape, retry_after, status_error
+from agentkit.tape import begin_track, find_tape
 from agentkit.wire import Answer, Timeouts, Wire, within
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
     from agentkit.json import JSON, JSONObject
     from agentkit.profile import Profile
+    from agentkit.tape import Track
     from agentkit.view import ReasoningMode
 
     ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
@@ -139,9 +142,10 @@ class Client:
         """Make a client of the environment.
 
         `AGENTKIT_BASE_URL` and `AGENTKIT_API_KEY`, else `SAMBANOVA_API_KEY` (and `SAMBANOVA_BASE_URL`), else
-        `OPENAI_API_KEY` (and `OPENAI_BASE_URL`). Raises `UsageError` where none of them is set.
+        `OPENAI_API_KEY` (and `OPENAI_BASE_URL`). Raises `UsageError` where none of them is set. Under a cassette that
+        only plays it is the recorded server, which is never reached, and no key is looked for.
         """
-        base_url, api_key = _find_in_env(os.environ)
+        base_url, api_key = _recorded_server() or _find_in_env(os.environ)
         return cls(base_url, api_key, **options)  # type: ignore[arg-type]
 
     @property
@@ -169,7 +173,7 @@ class Client:
 
     async def models(self) -> list[JSONObject]:
         """Return the server's models, `[{"id": ...}, ...]`; servers add what they like."""
-        async with closing(self._retried(self._ask_models)) as events:
+        async with closing(self._retried(self._ask_models, track=begin_track())) as events:
             async for event in events:
                 if isinstance(event, list):
                     return event
@@ -231,16 +235,24 @@ class Client:
             raise UsageError(f"the request is a {type(request).__name__}; give a Request, or the body as a mapping.")
         return Request.of(request, stream=stream, profile=self.profile)
 
-    def exchange(self, request: Request, *, resample: bool = True) -> AsyncGenerator[Event | Response]:
+    def exchange(
+        self, request: Request, *, resample: bool = True, track: Track | None = None
+    ) -> AsyncGenerator[Event | Response]:
         """Send a request until it is answered or given up: yields events as they come, then the response.
 
         Every attempt sends the same bytes under the same client request id. `resample=False`: a call that the server
-        couldn't read (`adapter_mapping_failed`) is an error at once.
+        couldn't read (`adapter_mapping_failed`) is an error at once. `track` is the run's way through the cassette in
+        force; without one, the request has its own.
         """
-        return self._retried(lambda trace, number: self._ask(request, trace, number), resample=resample)
+        track = track or begin_track()
+        return self._retried(functools.partial(self._ask, request), track=track, resample=resample)
 
     async def _retried(
-        self, ask: Callable[[str, int], AsyncGenerator[T]], *, resample: bool = True
+        self,
+        ask: Callable[[Track | None, str, int], AsyncGenerator[T]],
+        *,
+        track: Track | None,
+        resample: bool = True,
     ) -> AsyncGenerator[T | AttemptDiscarded | RetryWaiting | Response]:
         """Ask until it works or the policy gives up. `ask` takes the client request id and the attempt's number."""
         self._budget.earn()
@@ -251,7 +263,7 @@ class Client:
             started = self.retry.clock()
             shown = False
             try:
-                async with closing(ask(trace, number)) as events:
+                async with closing(ask(track, trace, number)) as events:
                     async for event in events:
                         yield event
                         shown = True
@@ -277,12 +289,14 @@ class Client:
             if shown:
                 yield AttemptDiscarded(number, error)
             yield RetryWaiting(wait, number, error)
-            if wait:
+            if wait and not (track is not None and track.has_played):
                 await self.retry.sleep(wait)
 
-    async def _ask(self, request: Request, trace: str, number: int) -> AsyncGenerator[Event | Response]:
+    async def _ask(
+        self, request: Request, track: Track | None, trace: str, number: int
+    ) -> AsyncGenerator[Event | Response]:
         """Send a request once: yields events as they come, then the response."""
-        async with _Asking(self, "POST", self._responses_url, request, trace, number) as (answer, deadline):
+        async with _Asking(self, "POST", self._responses_url, request, track, trace, number) as (answer, deadline):
             if _is_stream(answer, request):
                 async with closing(self._read_events(answer, request, deadline)) as events:
                     async for event in events:
@@ -294,8 +308,8 @@ class Client:
                 yield event
         yield response
 
-    async def _ask_models(self, trace: str, number: int) -> AsyncGenerator[list[JSONObject]]:
-        async with _Asking(self, "GET", self._models_url, _NOTHING, trace, number) as (answer, deadline):
+    async def _ask_models(self, track: Track | None, trace: str, number: int) -> AsyncGenerator[list[JSONObject]]:
+        async with _Asking(self, "GET", self._models_url, _NOTHING, track, trace, number) as (answer, deadline):
             body = await within(deadline, "the whole answer", answer.read(), kind="final")
         yield _listed_models(_decoded(body, answer))
 
@@ -307,7 +321,7 @@ class Client:
         raw = _decoded(body, answer)
         if isinstance(raw, dict) and raw.get("error") and "output" not in raw:
             raise self._status_error(answer, body, "POST", self._responses_url, request.model)
-        response = Response.parse(raw, request_id=answer.header("x-request-id") or None)
+        response = Response.parse(raw, request_id=answer.header("x-request-id") or None, replayed=answer.replayed)
         if response.status in ("in_progress", "queued"):
             raise ProtocolError(f"the answer has status {response.status!r}; a stateless server can't be asked later.")
         return _checked_response(response, answer)
@@ -352,7 +366,8 @@ class Client:
         if fold.repeats:
             _log.info("%d events of the stream came twice, and count once", fold.repeats)
         await _drain(answer)  # before the response: whoever takes that closes this generator, and the connection
-        yield _checked_response(Response(fold.response.raw, answer.header("x-request-id") or None), answer)
+        request_id = answer.header("x-request-id") or None
+        yield _checked_response(Response(fold.response.raw, request_id, replayed=answer.replayed), answer)
 
     def _stream_end(self, answer: Answer, decoder: SSEDecoder, fold: ResponseFold, request: Request) -> AgentkitError:
         """Return the error that the end of a stream without a response is."""
@@ -444,11 +459,21 @@ class _Asking:
     Raises a server's no. A class, since a generator would be closed with its event loop, in any order.
     """
 
-    def __init__(self, client: Client, method: str, url: httpx.URL, request: Request, trace: str, number: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        method: str,
+        url: httpx.URL,
+        request: Request,
+        track: Track | None,
+        trace: str,
+        number: int,
+    ) -> None:
         self._client = client
         self._method = method
         self._url = url
         self._request = request
+        self._track = track
         self._trace = trace
         self._number = number
         self._entered = 0
@@ -456,23 +481,40 @@ class _Asking:
 
     async def __aenter__(self) -> tuple[Answer, float | None]:
         client, request = self._client, self._request
-        headers = await client._header_list(self._trace, self._number, stream=request.stream)
         async with contextlib.AsyncExitStack() as held:
             self._entered = await held.enter_async_context(client._gate)
             client._count(attempts=1, in_flight=1)
             held.callback(client._count, in_flight=-1)
             held.push(self._note_overload)
-            deadline = _after(client.timeouts.first_byte if request.stream else client.timeouts.total)
-            what, kind = ("the answer to begin", "transient") if request.stream else ("the answer", "final")
-            sent = client._wire.send(self._method, self._url, headers, request.body)
-            answer = await within(deadline, what, sent, kind=kind)
+            answer, deadline = self._play() or await self._send()
             await held.enter_async_context(contextlib.aclosing(answer))
+            if self._track is not None:
+                held.push(lambda _kind, exc, _traceback: answer.note_failure(exc))
             client._note_rate_limits(answer)
             if answer.status != 200:
                 raise await client._refusal(answer, self._method, self._url, request.model)
             client._gate.widen()
             self._held = held.pop_all()
         return answer, None if request.stream else deadline
+
+    def _play(self) -> tuple[Answer, None] | None:
+        """Return the answer that the cassette in force holds, which no deadline is set for."""
+        if self._track is None:
+            return None
+        answer = self._track.play(self._method, str(self._url), self._request.body)
+        return None if answer is None else (answer, None)
+
+    async def _send(self) -> tuple[Answer, float | None]:
+        client, request, track = self._client, self._request, self._track
+        headers = await client._header_list(self._trace, self._number, stream=request.stream)
+        if track is not None:  # what is recorded is read by people
+            headers = [(name, b"identity" if name == b"accept-encoding" else value) for name, value in headers]
+        deadline = _after(client.timeouts.first_byte if request.stream else client.timeouts.total)
+        what, kind = ("the answer to begin", "transient") if request.stream else ("the answer", "final")
+        sent = within(deadline, what, client._wire.send(self._method, self._url, headers, request.body), kind=kind)
+        if track is not None:
+            sent = track.record(self._method, str(self._url), request.body, sent)
+        return await sent, deadline
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -636,6 +678,16 @@ def _check_header(what: str, value: object) -> None:
         )
 
 
+NO_SERVER = "http://recorded.invalid/v1"
+"""What stands in for a server where only a cassette answers, and doesn't say who did."""
+
+
+def _recorded_server() -> tuple[str, None] | None:
+    """Return the server of a cassette that only plays: no key is needed, and none is looked for."""
+    tape = find_tape()
+    return None if tape is None or tape.goes_live else (tape.server or NO_SERVER, None)
+
+
 def _find_in_env(env: Mapping[str, str]) -> tuple[str, str | None]:
     if env.get("AGENTKIT_BASE_URL"):
         return env["AGENTKIT_BASE_URL"], env.get("AGENTKIT_API_KEY")
@@ -655,7 +707,7 @@ _SHARED: dict[tuple[str, str | None], Client] = {}
 
 def shared_client() -> Client:
     """Return the client of the environment, the same one as long as the environment says the same."""
-    found = _find_in_env(os.environ)
+    found = _recorded_server() or _find_in_env(os.environ)
     if found not in _SHARED:
         _SHARED[found] = Client(*found)
     return _SHARED[found]

@@ -28,6 +28,7 @@ from agentkit.request import RequestTemplate
 from agentkit.response import Response, Usage
 from agentkit.status import UNREADABLE_CALL
 from agentkit.step import AskModel, Finish, RunCalls, Stop, next_action
+from agentkit.tape import LANE, begin_track
 from agentkit.view import InputView
 from agentkit.watchdog import Watchdog
 from agentkit.workers import Workers
@@ -88,6 +89,7 @@ class Run(Generic[T]):
         self._workers: Workers | None = None
         self._watchdog: Watchdog | None = None
         self._heartbeat: asyncio.Task[None] | None = None
+        self._track = begin_track()
 
     @property
     def transcript(self) -> Transcript:
@@ -172,6 +174,7 @@ class Run(Generic[T]):
                 "framework, call run_sync in a thread."
             ) from None
         self._meter = Meter()
+        self._track = self._track or begin_track()
         self._events = self._drive()
         self._heartbeat = _start_heartbeat()
         if self._plan.limits.seconds is not None:
@@ -286,7 +289,7 @@ class Run(Generic[T]):
         request = self._template.request(self._input.chunks(self._transcript), forced=self._forcing)
         response: Response | None = None
         resample = not self._told_unreadable
-        async with closing(self._client.exchange(request, resample=resample)) as events:
+        async with closing(self._client.exchange(request, resample=resample, track=self._track)) as events:
             try:
                 async for event in events:
                     if isinstance(event, Response):
@@ -337,7 +340,9 @@ class Run(Generic[T]):
             most=limits.calls_per_response,
             parts_allowed=self._client.tool_output_parts,
             allowed=self._allowed_tools(),
-            enter=lambda: ACTIVE.set(self._meter),
+            enter=self._enter_call,
+            track=self._track,
+            place=str(self._turns),
             workers=self._get_workers,
             watchdog=self._get_watchdog,
         )
@@ -353,10 +358,17 @@ class Run(Generic[T]):
                     await execution.abandon()
             finally:  # a second cancellation cuts the waiting short, never the entry
                 if finished or execution.has_begun:
+                    self._meter.add(execution.recorded_usage)
                     self._tool_calls.extend(execution.tool_calls())
                     await self._append(execution.entry())
         if execution.interrupt is not None:
             raise execution.interrupt
+
+    def _enter_call(self, call: FunctionCall) -> None:
+        """Prepare the context that a tool runs in: runs in it count for this one, and are recorded beneath the call."""
+        ACTIVE.set(self._meter)
+        if self._track is not None:
+            LANE.set(f"{self._track.lane}/{call.call_id}".lstrip("/"))
 
     def _allowed_tools(self) -> set[str] | None:
         choice = self._plan.settings.choice()

@@ -51,8 +51,13 @@ from agentkit.signature import (
 from agentkit.strict import every_node, strict_reason
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from random import Random
+    from uuid import UUID
+
     from agentkit.json import JSONObject
     from agentkit.signature import Field
+    from agentkit.tape import Sources
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,7 +84,7 @@ class ToolContext(Generic[Deps]):
         return ctx.deps.cancel(order_id, key=ctx.idempotency_key)
     """
 
-    __slots__ = ("_emit", "call_id", "deps", "idempotency_key", "tool_name")
+    __slots__ = ("_emit", "_given_sources", "_place", "_random", "call_id", "deps", "idempotency_key", "tool_name")
 
     def __init__(
         self,
@@ -89,7 +94,10 @@ class ToolContext(Generic[Deps]):
         idempotency_key: str = "",
         tool_name: str = "",
         emit: Callable[[object], None] | None = None,
+        sources: Sources | None = None,
+        place: str = "",
     ) -> None:
+        """`sources` give the moment and chance; `place` says which call of a run this is, the same in every replay."""
         self.deps = deps
         """What the run was given as `deps`."""
         self.call_id = call_id
@@ -99,6 +107,31 @@ class ToolContext(Generic[Deps]):
         self.tool_name = tool_name
         """The name under which the model called the tool."""
         self._emit = emit
+        self._given_sources = sources
+        self._place = place
+        self._random: Random | None = None
+
+    def now(self) -> datetime:
+        """Return the moment, with its time zone. Under a cassette it is the one that was recorded, and stands still."""
+        return self._sources().now()
+
+    @property
+    def random(self) -> Random:
+        """This call's own source of chance. Under a cassette it draws what it drew when it was recorded."""
+        if self._random is None:
+            self._random = self._sources().random(self._place)
+        return self._random
+
+    def uuid(self) -> UUID:
+        """Return a random UUID, drawn from `random`."""
+        from uuid import UUID
+
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    def _sources(self) -> Sources:
+        from agentkit.tape import LIVE
+
+        return self._given_sources or LIVE
 
     def emit(self, data: object) -> None:
         """Report progress: whoever streams the run gets a `ToolProgress` event. The model never sees it."""

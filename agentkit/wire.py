@@ -7,6 +7,7 @@ belong to an event loop, so each loop gets its own; they close with it, or with 
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import operator
 import os
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpcore
 import httpx
 
+from agentkit import tape
 from agentkit.closing import closing
 from agentkit.errors import AgentkitError, ProtocolError, Timeout, TransportError, UsageError
 from agentkit.status import escape
@@ -83,21 +85,18 @@ async def within(deadline: float | None, what: str, wanted: Awaitable[T], *, kin
         raise error from exc
 
 
-class Answer:
+class Answer(abc.ABC):
     """The answer to one request, its body unread. Close it after use."""
 
-    __slots__ = ("_chunks", "_encoding", "_gunzip", "_pool", "_response", "headers", "status")
+    __slots__ = ("headers", "status")
 
-    def __init__(self, response: httpx.Response, pool: _Pool) -> None:
-        self._response = response
-        self._pool: _Pool | None = pool
-        self._chunks = closing(aiter(response.stream))  # type: ignore[arg-type]
-        self.status = response.status_code
-        self.headers: list[tuple[str, str]] = [
-            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
-        ]
-        self._encoding = self.header("content-encoding").strip().lower()
-        self._gunzip = _Gunzip() if self._encoding in _PACKED else None
+    replayed = False
+    """Whether it comes from a cassette."""
+
+    def __init__(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        self.status = status
+        self.headers = headers
+        """Names in lower case."""
 
     def header(self, name: str) -> str:
         """Return a header's first value, or the empty string."""
@@ -106,28 +105,9 @@ class Answer:
                 return value
         return ""
 
+    @abc.abstractmethod
     async def next_chunk(self) -> bytes:
         """Return the next bytes of the body, decoded; empty at its end."""
-        if self._gunzip is None:
-            if self._encoding not in ("", "identity"):
-                raise ProtocolError(f"the body is encoded as {self._encoding!r}; asked for was gzip or nothing.")
-            return await self._next_raw()
-        while not (piece := self._gunzip.take()):
-            if raw := await self._next_raw():
-                self._gunzip.give(raw)
-            else:
-                self._gunzip.check_end()
-                break
-        return piece
-
-    async def _next_raw(self) -> bytes:
-        try:
-            while (chunk := await anext(self._chunks, None)) is not None:
-                if chunk:
-                    return chunk
-        except httpx.HTTPError as exc:
-            raise translated(exc, "reading the answer") from exc
-        return b""
 
     async def read(self, at_most: int = MAX_BODY_BYTES) -> bytes:
         """Return the whole body. Raises `ProtocolError` for one larger than `at_most`."""
@@ -153,6 +133,52 @@ class Answer:
         except AgentkitError:
             pass  # the status has said what counts
         return body[:MAX_ERROR_BYTES]
+
+    @abc.abstractmethod
+    async def aclose(self) -> None:
+        """Leave the rest of the body unread."""
+
+    def note_failure(self, exc: BaseException | None) -> None:
+        """Take notice of what ended the reading, before the answer is closed: for answers that are recorded."""
+        del exc
+
+
+class _WireAnswer(Answer):
+    """An answer that comes over a connection."""
+
+    __slots__ = ("_chunks", "_encoding", "_gunzip", "_pool", "_response")
+
+    def __init__(self, response: httpx.Response, pool: _Pool) -> None:
+        headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw]
+        super().__init__(response.status_code, headers)
+        self._response = response
+        self._pool: _Pool | None = pool
+        self._chunks = closing(aiter(response.stream))  # type: ignore[arg-type]
+        self._encoding = self.header("content-encoding").strip().lower()
+        self._gunzip = _Gunzip() if self._encoding in _PACKED else None
+
+    async def next_chunk(self) -> bytes:
+        """Return the next bytes of the body, decoded; empty at its end."""
+        if self._gunzip is None:
+            if self._encoding not in ("", "identity"):
+                raise ProtocolError(f"the body is encoded as {self._encoding!r}; asked for was gzip or nothing.")
+            return await self._next_raw()
+        while not (piece := self._gunzip.take()):
+            if raw := await self._next_raw():
+                self._gunzip.give(raw)
+            else:
+                self._gunzip.check_end()
+                break
+        return piece
+
+    async def _next_raw(self) -> bytes:
+        try:
+            while (chunk := await anext(self._chunks, None)) is not None:
+                if chunk:
+                    return chunk
+        except httpx.HTTPError as exc:
+            raise translated(exc, "reading the answer") from exc
+        return b""
 
     async def aclose(self) -> None:
         """Give the connection back, or close it where the body wasn't read to its end."""
@@ -289,6 +315,8 @@ class Wire:
         """Send a request and return its answer, as soon as the headers are there. Close the answer after use."""
         if self._closed:
             raise UsageError("this client is closed. Make a new one, or keep it open around its use.")
+        if tape.refusal is not None and self._given is None and (refused := tape.refusal(url.host)) is not None:
+            raise refused
         request = httpx.Request(method, url, headers=headers, content=body, extensions=self._extensions)
         pool = self._given or await self._pools().find(self._make_transport)
         pool.busy += 1
@@ -301,7 +329,7 @@ class Wire:
             pool.busy -= 1
             raise
         pool.has_answered = True
-        return Answer(response, pool)
+        return _WireAnswer(response, pool)
 
     async def aclose(self) -> None:
         """Close the connections: those of the running loop at once, those of other loops as soon as these run."""
