@@ -34,10 +34,12 @@ ORDER = [
     ["profile"],
     ["request"],
     ["sse", "events"],
+    ["http1"],
     ["fold"],
     ["output", "step", "status"],
     # everything above is pure: no clock, environment, sockets, threads, files
     ["closing", "retry", "gate", "budget", "prompt", "portal", "workers", "watchdog", "surroundings"],
+    ["connection", "transport"],
     ["wire"],
     ["client"],
     ["meter", "plan"],
@@ -111,7 +113,7 @@ def test_httpx_is_named_in_one_module_of_the_core() -> None:
         for path in FILES
         if module_of(path) not in ("testing", "service", "cli") and "httpx" in {m for m, _ in imports_of(path)}
     }
-    assert naming == {"wire", "client"}
+    assert naming == {"transport", "wire", "client"}
 
 
 def test_exports_are_those_that_type_checkers_see() -> None:
