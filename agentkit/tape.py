@@ -114,6 +114,7 @@ class Live:
 
 LIVE = Live()
 
+
 class Lane(NamedTuple):
     """The calls that a nested run is in."""
 

@@ -228,9 +228,11 @@ def _played(module: ModuleType, recorded: Interaction, request: Any) -> Any:  # 
 
 
 def _error(module: ModuleType, failure: Failure | None, request: Any) -> Exception:  # noqa: ANN401
-    kind = getattr(module, failure.kind, None) if failure is not None else None
-    if failure is None or not isinstance(kind, type) or not issubclass(kind, module.RequestError):
-        return CassetteError(f"the recorded answer ends here: {failure.kind if failure else 'nothing came'}.")
+    if failure is None or failure.kind == LEFT:
+        return CassetteError("the recorded answer ends here: whoever read it had left. Read no more, or record anew.")
+    kind = getattr(module, failure.kind, None)
+    if not isinstance(kind, type) or not issubclass(kind, module.RequestError):
+        kind = module.ReadError  # agentkit's own client met it
     return cast("Exception", kind(failure.message, request=request))
 
 

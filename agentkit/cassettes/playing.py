@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import httpx
 
 from agentkit.cassettes.interaction import Failure
-from agentkit.errors import AgentkitError, CassetteError, Timeout, TransportError
-from agentkit.wire import Answer, translated
+from agentkit.errors import AgentkitError, CassetteError, ProtocolError, Timeout, TransportError
+from agentkit.transport import translated
+from agentkit.wire import Answer
 
 if TYPE_CHECKING:
     from agentkit.cassettes.interaction import Interaction
 
 LEFT = "Left"
 """The kind of failure of an answer whose reader left before its end."""
+_OWN: dict[str, type[AgentkitError]] = {kind.__name__: kind for kind in (TransportError, Timeout, ProtocolError)}
 _TERMINAL = re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed)|error)"')
 
 
@@ -53,6 +55,11 @@ class PlayedAnswer(Answer):
             return 0
         due = self._began + self._recorded.at_ms[index] / 1000 / self._speed
         return max(0.0, due - time.monotonic())
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of it has been read."""
+        return self._next == len(self._recorded.chunks) and self._recorded.failure is None
 
     async def aclose(self) -> None:
         """Leave the rest unread."""
@@ -104,8 +111,13 @@ class RecordedAnswer(Answer):
 
     def note_failure(self, exc: BaseException | None) -> None:
         """Record what broke the answer off, where that was the connection's doing or a deadline's."""
-        if isinstance(exc, Timeout) or isinstance(getattr(exc, "__cause__", None), httpx.HTTPError):
+        if isinstance(exc, TransportError) or isinstance(getattr(exc, "__cause__", None), httpx.HTTPError):
             self._end(failure_of(exc))
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of it has been read, as far as is known without waiting."""
+        return self._answer.is_at_end
 
     async def aclose(self) -> None:
         """Give the connection back; a reader that left before the end is recorded as such."""
@@ -138,17 +150,16 @@ def error_of(failure: Failure, place: str) -> AgentkitError:
         return CassetteError(
             "the recorded answer ends here: whoever read it had left. Read no more than was read then, or record anew."
         )
-    if failure.kind == Timeout.__name__:
-        timeout = Timeout(failure.message)
-        timeout.kind = failure.retry
-        return timeout
     kind = getattr(httpx, failure.kind, None)
-    if not isinstance(kind, type) or not issubclass(kind, httpx.HTTPError):
+    if failure.kind in _OWN:
+        error = _OWN[failure.kind](failure.message)
+    elif isinstance(kind, type) and issubclass(kind, httpx.HTTPError):
+        error = translated(kind(failure.message), place)
+    else:
+        allowed = ", ".join([*_OWN, LEFT])
         return CassetteError(
-            f"the cassette holds an error of the kind {failure.kind!r}; allowed are the names of httpx's errors, "
-            f"{Timeout.__name__!r} and {LEFT!r}."
+            f"the cassette holds an error of the kind {failure.kind!r}; allowed are {allowed}, and httpx's errors."
         )
-    error = translated(kind(failure.message), place)
     if isinstance(error, TransportError):
         error.kind = failure.retry
     return error

@@ -382,11 +382,14 @@ class Cassette:
     def _journal_entry(self, entry: Entry, interaction: Interaction) -> None:
         journal = cast("Journal", self._journal)
         parent = entry.parent if entry.parent is not None and entry.parent.is_journaled else None
-        grown = parent is not None and parent.interaction is not None and interaction.body.parent is parent.interaction.body
+        grown = (
+            parent is not None and parent.interaction is not None and interaction.body.parent is parent.interaction.body
+        )
         kept = interaction if grown else replace(interaction, body=Body(bytes(interaction.body)))
         if find_in(kept):
             _log.warning(
-                "%s: an exchange holds what looks like a secret, and is kept in memory only until it is replaced", self.path
+                "%s: an exchange holds what looks like a secret, and is kept in memory only until it is replaced",
+                self.path,
             )
             return
         journal.append(entry.number, kept, parent.number if grown and parent is not None else None)
@@ -405,7 +408,9 @@ class Cassette:
 
     def _compare(self, entry: Entry, interaction: Interaction) -> None:
         """Set a live exchange against the recorded one of its turn."""
-        index = self.store.take(self.rules.state(interaction.method, interaction.uri, bytes(interaction.body)).key, interaction.lane)
+        index = self.store.take(
+            self.rules.state(interaction.method, interaction.uri, bytes(interaction.body)).key, interaction.lane
+        )
         if index is None:
             waiting = self.store.unplayed()
             if not waiting:

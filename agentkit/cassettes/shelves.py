@@ -59,11 +59,15 @@ def open_shelf(
     if recovered.interactions:
         _tell_recovered(file, recovered)
         sources.append(recovered)
-        head = replace(head, now=head.now or recovered.head.now, seed=head.seed if head.seed is not None else recovered.head.seed)
+        head = replace(
+            head, now=head.now or recovered.head.now, seed=head.seed if head.seed is not None else recovered.head.seed
+        )
     if mode != "rewrite":  # which is asked for to get other answers than those of a run that failed
         pending = read_if_there(file.pending)
         if pending is not None:
-            _log.warning("%s: %s is played where requests are the same", file.path, _counted(pending, file.pending.name))
+            _log.warning(
+                "%s: %s is played where requests are the same", file.path, _counted(pending, file.pending.name)
+            )
             sources.append(pending)
             head = head if accepted is not None else pending.head
         if accepted is not None:
@@ -103,7 +107,11 @@ def keys_of(recording: Recording, rules: Rules, cleaner: Cleaner) -> list[str]:
             before = recording.interactions[parent]
             is_same_place = (before.method, before.uri) == (interaction.method, interaction.uri)
             if body.parent is before.body and body.kept == before.body.size - 2 and is_same_place:
-                state = states[parent] if body.tail == b"]}" else rules.grown(states[parent], cleaner.recorded_tail(body.tail))
+                state = (
+                    states[parent]
+                    if body.tail == b"]}"
+                    else rules.grown(states[parent], cleaner.recorded_tail(body.tail))
+                )
         if state is None:
             state = rules.state(interaction.method, interaction.uri, cleaner.recorded_body(bytes(body)))
         states.append(state)

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes.interaction import Body, Failure, Interaction, ToolResult
-from agentkit.cassettes.playing import AnswerHead, PlayedAnswer, RecordedAnswer, error_of, failure_of, milliseconds_since
+from agentkit.cassettes.playing import (
+    AnswerHead,
+    PlayedAnswer,
+    RecordedAnswer,
+    error_of,
+    failure_of,
+    milliseconds_since,
+)
 from agentkit.errors import ProtocolError, TransportError
 from agentkit.tape import Lane
 
@@ -68,7 +75,7 @@ class Asked:
         if (method, uri) != (self.method, self.uri) or kept < 0 or not raw.startswith(memoryview(self.raw)[:kept]):
             return None
         tail = raw[kept:]
-        return tail if tail[:1] in b"],"  and tail.endswith(b"]}") and self.raw.endswith(b"]}") else None
+        return tail if tail[:1] in b"]," and tail.endswith(b"]}") and self.raw.endswith(b"]}") else None
 
 
 class RunTrack:
