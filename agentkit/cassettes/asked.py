@@ -56,7 +56,7 @@ def read_requests(recording: Recording) -> list[Asked | None]:
     one whose items it repeats.
     """
     reader = _Reader()
-    return [reader.read(index, interaction) for index, interaction in enumerate(recording)]
+    return [reader.read(interaction) for interaction in recording]
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class _Reader:
     _prefixes: dict[int, int] = field(default_factory=dict)
     """By that hash: the last request with these items."""
 
-    def read(self, index: int, interaction: Interaction) -> Asked | None:
+    def read(self, interaction: Interaction) -> Asked | None:
         asked = self._added(interaction) or self._whole(interaction)
         self._read.append(asked)
         self._bodies.append(interaction)

@@ -83,6 +83,11 @@ class Turn:
     chunks: int = 0
 
     @property
+    def is_exchange(self) -> bool:
+        """Whether it is no request for a response, but HTTP of another kind."""
+        return bool(self.added) and self.added[0].by == "http"
+
+    @property
     def calls(self) -> tuple[Said, ...]:
         """The calls of the answer."""
         return tuple(said for said in self.said if said.by == "call")

@@ -199,6 +199,38 @@ def tools(file: str, as_json: bool) -> int:
     epilog="""
     \b
     Examples:
+      agentkit replay cassettes/test_weather/test_oslo.yaml
+      agentkit replay trip.yaml --speed 2
+      agentkit replay trip.yaml > answer.txt
+
+    \b
+    Exit codes:
+      0    played to the end, or as far as was wanted
+      2    a mistake in the command or the file
+      130  Ctrl-C; after another signal 128 plus its number
+    """
+)
+@click.argument("file", type=FILE, shell_complete=complete_file)
+@click.option(
+    "--speed", type=click.FloatRange(min=0), help="Don't wait for keys; 1: as it came, 2: twice as fast, 0: at once."
+)
+@click.option("--reasoning", is_flag=True, help="Show the model's reasoning, dimmed.")
+def replay(file: Path, speed: float | None, reasoning: bool) -> int:
+    """Play a recorded run: its text as it came, its tool calls and what they gave. No agent's code is needed.
+
+    On a terminal it waits after each turn for a key: Enter goes on, q ends. With --speed it goes on by itself.
+    A recording that keeps no times is played at 20 ms for each piece. Elsewhere than on a terminal all is
+    written at once, the answers to stdout and the rest to stderr, as agentkit run does.
+    """
+    from agentkit.cli.replaying import replay_cassette
+
+    return replay_cassette(file, speed=speed, reasoning=reasoning)
+
+
+@app.command(
+    epilog="""
+    \b
+    Examples:
       agentkit serve script.yaml
       agentkit serve script.py --port 0 --log-json
       agentkit serve script.yaml --fault-rate 0.2 --fault-seed 7 --faults transient

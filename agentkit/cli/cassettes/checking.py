@@ -85,7 +85,7 @@ def _content_problems(path: Path) -> Iterator[Problem]:
     for finding in find_secrets(text):
         yield Problem(
             str(path),
-            f"looks like a secret ({finding.rule}) at {finding.path}",
+            f"looks like a secret ({finding.rule}) at {finding.place}",
             "Revoke it if it is one, then take it out and record anew",
         )
     if not is_canonical:
