@@ -127,7 +127,7 @@ class Execution:
         most: int,
         parts_allowed: bool,
         allowed: Collection[str] | None,
-        enter: Callable[[FunctionCall], object],
+        enter: Callable[[FunctionCall, str], object],
         track: Track | None = None,
         place: str = "",
         workers: Callable[[], Workers],
@@ -301,6 +301,7 @@ class Execution:
     def _start(self, state: _Call) -> None:
         tool = cast("Tool[..., object]", state.tool)
         call = state.call
+        place = f"{self._place}.{state.index}"
         context: ToolContext[object] = ToolContext(
             deps=self._deps,
             call_id=call.call_id,
@@ -308,11 +309,11 @@ class Execution:
             tool_name=call.name,
             emit=lambda data: self._progress(call, data),
             sources=self._track,
-            place=f"{self._place}.{state.index}",
+            place=place,
         )
         args, kwargs = tool.bind(cast("dict[str, object]", state.arguments), context)
         state.started_at = time.monotonic()
-        if self._track is not None and (recorded := self._track.output_of(call)) is not None:
+        if self._track is not None and (recorded := self._track.output_of(call, state.index)) is not None:
             self._emit(ToolStarted(call.call_id, call.name, call.arguments))
             self._take_recorded(state, recorded)
             return
@@ -320,7 +321,7 @@ class Execution:
             state.deadline = state.started_at + tool.timeout_s
         self._emit(ToolStarted(call.call_id, call.name, call.arguments))
         carried = contextvars.copy_context()
-        carried.run(self._enter, call)
+        carried.run(self._enter, call, place)
         if tool.is_async:
             self._start_task(state, lambda: cast("Awaitable[object]", tool.function(*args, **kwargs)), carried)
         else:
@@ -392,7 +393,7 @@ class Execution:
         self, state: _Call, output: EncodedOutput, outcome: Outcome, error: BaseException | None = None
     ) -> None:
         if self._track is not None and state.started_at is not None and state.twin is None:
-            recorded = self._track.settle_output(state.call, output.output, outcome, output.full)
+            recorded = self._track.settle_output(state.call, state.index, output.output, outcome, output.full)
             if recorded is not None:
                 output, outcome = _encoded(recorded), recorded.outcome
         self._conclude(state, output, outcome, error)

@@ -364,11 +364,11 @@ class Run(Generic[T]):
         if execution.interrupt is not None:
             raise execution.interrupt
 
-    def _enter_call(self, call: FunctionCall) -> None:
+    def _enter_call(self, call: FunctionCall, place: str) -> None:
         """Prepare the context that a tool runs in: runs in it count for this one, and are recorded beneath the call."""
         ACTIVE.set(self._meter)
         if self._track is not None:
-            LANE.set(f"{self._track.lane}/{call.call_id}".lstrip("/"))
+            LANE.set(self._track.lane_of(call, place))
 
     def _allowed_tools(self) -> set[str] | None:
         choice = self._plan.settings.choice()

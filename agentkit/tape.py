@@ -10,7 +10,7 @@ import contextvars
 import random
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from agentkit.errors import CassetteError
 
@@ -59,16 +59,15 @@ class Tape(Sources, Protocol):
     def server(self) -> str:
         """The base URL that was recorded; empty where there is none."""
 
-    def begin_run(self, lane: str) -> Track:
+    def begin_run(self, lane: Lane) -> Track:
         """Return a run's way through the cassette."""
 
 
 class Track(Sources, Protocol):
     """One run's way through a cassette. Used by one task at a time."""
 
-    @property
-    def lane(self) -> str:
-        """The calls that the run is nested in."""
+    def lane_of(self, call: FunctionCall, place: str) -> Lane:
+        """Return where a run is that a call makes; `place` says which call of this run it is."""
 
     @property
     def goes_live(self) -> bool:
@@ -91,11 +90,14 @@ class Track(Sources, Protocol):
     async def record(self, method: str, url: str, body: bytes, sent: Awaitable[Answer]) -> Answer:
         """Await an answer and return it; what is read of it is recorded."""
 
-    def output_of(self, call: FunctionCall) -> RecordedOutput | None:
-        """Return what the call gave when it was recorded, or None where it is to be run."""
+    def output_of(self, call: FunctionCall, index: int) -> RecordedOutput | None:
+        """Return what the call gave when it was recorded, or None where it is to be run.
+
+        `index` is its position among the calls of its response.
+        """
 
     def settle_output(
-        self, call: FunctionCall, output: str | list[JSON], outcome: Outcome, full: str | None
+        self, call: FunctionCall, index: int, output: str | list[JSON], outcome: Outcome, full: str | None
     ) -> RecordedOutput | None:
         """Take notice of what a call gave that was run; return what goes to the model instead, or None."""
 
@@ -112,8 +114,18 @@ class Live:
 
 LIVE = Live()
 
-LANE: contextvars.ContextVar[str] = contextvars.ContextVar("agentkit_lane", default="")
-"""The calls that the code here runs beneath, as `call_1/call_4`."""
+
+class Lane(NamedTuple):
+    """The calls that a nested run is in."""
+
+    calls: str = ""
+    """Their ids, as `call_1/call_4`."""
+    places: str = ""
+    """The same by position, which no server's ids change from one recording to the next."""
+
+
+LANE: contextvars.ContextVar[Lane] = contextvars.ContextVar("agentkit_lane", default=Lane())
+"""Where the code here runs."""
 
 _UNSET = object()
 _in_force: contextvars.ContextVar[object] = contextvars.ContextVar("agentkit_cassette", default=_UNSET)

@@ -37,11 +37,13 @@ ORDER = [
     ["profile"],
     ["request"],
     ["sse", "events"],
+    ["http1"],
     ["fold"],
     ["output", "step", "status"],
     # everything above is pure: no clock, environment, sockets, threads, files
     ["tape"],
     ["closing", "retry", "gate", "budget", "prompt", "portal", "workers", "watchdog", "surroundings"],
+    ["connection", "transport"],
     ["wire"],
     ["client"],
     ["meter", "plan"],
@@ -115,7 +117,7 @@ def test_httpx_is_named_in_one_module_of_the_core() -> None:
         for path in FILES
         if module_of(path) not in AROUND and "httpx" in {m for m, _ in imports_of(path)}
     }
-    assert naming == {"wire", "client"}
+    assert naming == {"transport", "wire", "client"}
 
 
 def test_exports_are_those_that_type_checkers_see() -> None:
