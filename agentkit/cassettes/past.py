@@ -44,9 +44,7 @@ def conversation_until(path: str | PathLike[str], *, turn: int, open_calls: bool
     The instructions and tools are those of the agent that goes on. Raises `UsageError` for a turn that isn't there, or
     has no answer to go on from, and `CassetteError` for a file that can't be read.
     """
-    file = Path(path)
-    place = file if file.is_file() else find_file(file).newest
-    past = read_past(read(place), turn=turn, name=str(path))
+    past = open_past(path, turn=turn)
     return past.open if open_calls else past.transcript
 
 
@@ -60,6 +58,13 @@ class Past:
     """The same with the outputs of its calls, where they were recorded."""
     following: tuple[Item, ...] = ()
     """What was said to the model next, in the recording: messages, without outputs."""
+
+
+def open_past(path: str | PathLike[str], *, turn: int) -> Past:
+    """Return the conversation of a cassette up to a turn; see `conversation_until` for the errors."""
+    file = Path(path)
+    place = file if file.is_file() else find_file(file).newest
+    return read_past(read(place), turn=turn, name=str(path))
 
 
 def read_past(recording: Recording, *, turn: int, name: str) -> Past:
