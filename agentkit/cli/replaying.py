@@ -8,8 +8,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from agentkit.cassettes.answered import Reading
 from agentkit.cassettes.conversation import read_conversations
 from agentkit.cli.cassettes.outcome import OK, reported
@@ -17,6 +15,7 @@ from agentkit.cli.cassettes.page import is_beneath
 from agentkit.cli.cassettes.showing import open_cassette
 from agentkit.cli.display import DIM, WARNING, RunDisplay
 from agentkit.cli.interrupts import Interrupts
+from agentkit.cli.keys import END, read_key
 from agentkit.cli.lines import PROMPT
 from agentkit.cli.terminal import harmless, one_line, open_outputs
 from agentkit.errors import TransportError
@@ -209,12 +208,9 @@ def _wait_for_key(outputs: Outputs) -> Callable[[], None]:
     def wait() -> None:
         outputs.answer.break_line()
         outputs.notes.hint(HINT)
-        try:
-            key = click.getchar()
-        except EOFError:  # Ctrl-D
-            key = "q"
+        key = read_key()
         outputs.notes.clear_hint()
-        if key in ("q", "Q", "\x1b"):
+        if key in ("q", "Q", END):
             raise _Ended
 
     return wait

@@ -73,7 +73,7 @@ def find_problems(file: CassetteFile, tests: Collection[tuple[str, str]] | None)
 
 def _content_problems(path: Path) -> Iterator[Problem]:
     from agentkit.cassettes import form
-    from agentkit.cassettes.secrets import find_secrets
+    from agentkit.cassettes.secrets import find_secrets, find_secrets_in
 
     try:
         text = read_text(path)
@@ -82,10 +82,10 @@ def _content_problems(path: Path) -> Iterator[Problem]:
     except CassetteError as exc:
         yield Problem(str(path), _without_name(str(exc), path), "")
         return
-    for finding in find_secrets(text):
+    for finding in find_secrets_in(form.parse(text, name=str(path))) or find_secrets(text):
         yield Problem(
             str(path),
-            f"looks like a secret ({finding.rule}) at {finding.place}",
+            f"looks like a secret: {finding}",
             "Revoke it if it is one, then take it out and record anew",
         )
     if not is_canonical:
@@ -95,7 +95,9 @@ def _content_problems(path: Path) -> Iterator[Problem]:
 def _use_problems(path: Path, tests: Collection[tuple[str, str]] | None) -> Iterator[Problem]:
     prune = f"Run: agentkit cassettes prune {path}"
     if tests is not None and is_orphan(path, tests):
-        yield Problem(str(path), f"no test {path.stem!r} in {path.parent.name!r} plays it", f"Delete it. {prune}")
+        yield Problem(
+            str(path), f"no test {path.stem!r} in {path.parent.name!r} plays it", "Delete it, or name it as its test."
+        )
         return
     found = find_usage(path)
     if found is None or not found[1].is_full_green:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import find_files, read, write
-from agentkit.cassettes.thinning import without
+from agentkit.cassettes.splicing import without
 from agentkit.cassettes.usage import find_usage
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported
 from agentkit.cli.display import DIM

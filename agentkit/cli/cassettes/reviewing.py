@@ -6,16 +6,16 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-import click
-
+from agentkit.cassettes.accepting import accept, reject
 from agentkit.cassettes.comparison import compare, differences
 from agentkit.cassettes.conversation import read_conversations
-from agentkit.cassettes.files import JOURNAL, PENDING, accept, find_file, find_files, read
+from agentkit.cassettes.files import JOURNAL, PENDING, find_file, find_files, read
 from agentkit.cli.cassettes.comparing import write_steps
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported
 from agentkit.cli.cassettes.page import Page, write_conversations
 from agentkit.cli.cassettes.showing import write_head
 from agentkit.cli.display import DIM, WARNING
+from agentkit.cli.keys import END, read_key
 from agentkit.cli.terminal import harmless, one_line, open_outputs
 from agentkit.errors import CassetteError, UsageError
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from agentkit.cassettes.files import CassetteFile
     from agentkit.cli.terminal import Outputs
 
-Decision: TypeAlias = Literal["accept", "reject", "skip", "show", "quit"]
+Decision: TypeAlias = Literal["accept", "reject", "skip", "view", "quit"]
 
-KEYS: Final[dict[str, Decision]] = {"a": "accept", "r": "reject", "s": "skip", "v": "show", "q": "quit"}
+KEYS: Final[dict[str, Decision]] = {"a": "accept", "r": "reject", "s": "skip", "v": "view", "q": "quit"}
 """Keys, and what they decide; the words can be written out as well."""
 QUESTION: Final = "[a]ccept, [r]eject, [s]kip, [v]iew the whole conversation, [q]uit? "
 
@@ -70,9 +70,9 @@ def accept_cassettes(paths: Sequence[Path]) -> int:
 def reject_cassettes(paths: Sequence[Path]) -> int:
     """Remove what waits, and return the exit code."""
 
-    def settle(_: CassetteFile, places: Sequence[Path], outputs: Outputs) -> None:
+    def settle(file: CassetteFile, places: Sequence[Path], outputs: Outputs) -> None:
         for place in places:
-            place.unlink()
+            reject(file, place)
             outputs.notes.line(one_line(f"{place}: removed."))
 
     return _settle_each(paths, settle)
@@ -126,12 +126,12 @@ def _review_one(file: CassetteFile, place: Path, outputs: Outputs) -> bool:
                 outputs.notes.line("accepted.", DIM)
                 return True
             case "reject":
-                place.unlink()
+                reject(file, place)
                 outputs.notes.line("removed.", DIM)
                 return True
             case "skip":
                 return True
-            case "show":
+            case "view":
                 _show_whole(place, outputs)
             case "quit":
                 return False
@@ -173,10 +173,8 @@ def _decide(outputs: Outputs) -> Decision:
         notes.break_line()
         notes.write(QUESTION)
         if sys.stdin.isatty():
-            try:
-                given = click.getchar()
-            except EOFError:  # Ctrl-D
-                given = "q"
+            key = read_key()
+            given = "q" if key == END else key
         else:
             given = sys.stdin.readline() or "q"
         word = given.strip().lower()

@@ -1,4 +1,4 @@
-"""A recording without some of its interactions. Pure."""
+"""Recordings cut and joined: without some of their interactions, one behind the other. Pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ def without(recording: Recording, turns: Collection[int]) -> Recording:
         places[index] = len(kept)
         kept.append(_moved(interaction, recording, places, kept))
     return dataclasses.replace(recording, interactions=tuple(kept))
+
+
+def joined(first: Recording, second: Recording) -> Recording:
+    """Return the first recording with the interactions of the second behind its own."""
+    offset = len(first)
+    moved = (
+        interaction
+        if interaction.parent is None
+        else dataclasses.replace(interaction, parent=interaction.parent + offset)
+        for interaction in second
+    )
+    return dataclasses.replace(first, interactions=(*first.interactions, *moved))
 
 
 def _moved(
