@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from agentkit import json
 from agentkit.errors import AgentkitError, ProtocolError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from agentkit.cassettes.interaction import Interaction
     from agentkit.events import Event
+
+LEFT: Final = "Left"
+"""The kind of failure of an answer whose reader left before its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,11 @@ def read_answer(interaction: Interaction) -> Answered:
     return reading.answered
 
 
+def response_of(interaction: Interaction) -> Response | None:
+    """Return the response that an answer held, or None."""
+    return read_answer(interaction).response
+
+
 def is_streamed(interaction: Interaction) -> bool:
     """Tell whether an answer is a stream of events; where no header says so, its first line does."""
     if interaction.status is not None and interaction.status >= 400:
@@ -113,6 +121,8 @@ def _failure_text(interaction: Interaction) -> str:
     failure = interaction.failure
     if failure is None:
         return ""
+    if failure.kind == LEFT:
+        return "the reader left before the end"
     return f"{failure.kind}: {failure.message}" if failure.message else failure.kind
 
 

@@ -56,7 +56,7 @@ def read_requests(recording: Recording) -> list[Asked | None]:
     one whose items it repeats.
     """
     reader = _Reader()
-    return [reader.read(index, interaction) for index, interaction in enumerate(recording)]
+    return [reader.read(interaction) for interaction in recording]
 
 
 @dataclass(slots=True)
@@ -65,10 +65,13 @@ class _Reader:
 
     _read: list[Asked | None] = field(default_factory=list)
     _bodies: list[Interaction] = field(default_factory=list)
+    _keys: dict[int, int] = field(default_factory=dict)
+    """By the request's index: a hash of all its items."""
     _prefixes: dict[int, int] = field(default_factory=dict)
+    """By that hash: the last request with these items."""
 
-    def read(self, index: int, interaction: Interaction) -> Asked | None:
-        asked = self._added(interaction) or self._whole(index, interaction)
+    def read(self, interaction: Interaction) -> Asked | None:
+        asked = self._added(interaction) or self._whole(interaction)
         self._read.append(asked)
         self._bodies.append(interaction)
         return asked
@@ -85,9 +88,10 @@ class _Reader:
         added = _listed(b"[" + body.tail[1:-2] + b"]") if body.tail.endswith(b"]}") else None
         if added is None:
             return None
+        self._remember(_prefix_keys(self._keys[parent], added))
         return Asked(before.fields, added, parent, before.history + len(before.added))
 
-    def _whole(self, index: int, interaction: Interaction) -> Asked | None:
+    def _whole(self, interaction: Interaction) -> Asked | None:
         if not is_responses(interaction):
             return None
         try:
@@ -98,17 +102,22 @@ class _Reader:
             return None
         items = _items_of(body["input"])
         fields = {name: value for name, value in body.items() if name != "input"}
-        keys = _prefix_keys(interaction.lane, items)
+        keys = _prefix_keys(hash(interaction.lane), items)
         parent = self._extended(interaction, items)
         if parent is None:
             parent = next((self._prefixes[key] for key in reversed(keys[:-1]) if key in self._prefixes), None)
-        if keys:
-            self._prefixes[keys[-1]] = index
+        self._remember(keys)
         before = self._read[parent] if parent is not None else None
         if before is None:
             return Asked(fields, items)
         history = before.history + len(before.added)
         return Asked(fields, items[history:], parent, history)
+
+    def _remember(self, keys: Sequence[int]) -> None:
+        index = len(self._read)
+        self._keys[index] = keys[-1] if keys else 0
+        if keys:
+            self._prefixes[keys[-1]] = index
 
     def _extended(self, interaction: Interaction, items: tuple[Item, ...]) -> int | None:
         """Return the request that this one is said to go on with, unless its history was changed since."""
@@ -140,9 +149,9 @@ def _listed(data: bytes) -> tuple[Item, ...] | None:
     return tuple(item for item in listed if isinstance(item, dict)) if listed else None
 
 
-def _prefix_keys(lane: str, items: Sequence[Item]) -> list[int]:
+def _prefix_keys(last: int, items: Sequence[Item]) -> list[int]:
+    """Return for each item a hash of all items up to it; `last` is the one of those before them."""
     keys: list[int] = []
-    last = hash(lane)
     for item in items:
         last = hash((last, json.encode(_bare(item))))
         keys.append(last)

@@ -83,6 +83,11 @@ class Turn:
     chunks: int = 0
 
     @property
+    def is_exchange(self) -> bool:
+        """Whether it is no request for a response, but HTTP of another kind."""
+        return bool(self.added) and self.added[0].by == "http"
+
+    @property
     def calls(self) -> tuple[Said, ...]:
         """The calls of the answer."""
         return tuple(said for said in self.said if said.by == "call")
@@ -225,12 +230,12 @@ class _Grouping:
         """Return what a request adds, without what only repeats the answer before it and the outputs of its calls."""
         response = None if before is None else self._answers[before.last].response
         output = [] if response is None else response.output
-        echoes = {_meaning(item) for item in output}
+        echoes = {meaning(item) for item in output}
         called = {str(item.get("call_id")) for item in output if item.get("type") == "function_call"}
         added = [
             item
             for item in asked.added
-            if not (item_views.is_output(item) and _meaning(item) in echoes)
+            if not (item_views.is_output(item) and meaning(item) in echoes)
             and not (_is_call_output(item) and str(item.get("call_id")) in called)
         ]
         return tuple(_said(added))
@@ -292,7 +297,7 @@ def _is_call_output(item: Item) -> bool:
     return item.get("type") == "function_call_output"
 
 
-def _meaning(item: Item) -> tuple[object, ...]:
+def meaning(item: Item) -> tuple[object, ...]:
     """Return what an item says, to recognise it where a client sends it back with other details."""
     if item_views.is_message(item):
         return ("message", _text_of(item.get("content")), item_views.message_refusal(item))

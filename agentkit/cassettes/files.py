@@ -138,16 +138,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def accept(file: CassetteFile, waiting: Path) -> None:
-    """Put what waits in place of the accepted file; of a journal, what it holds becomes the cassette.
-
-    Raises OSError, and `CassetteError` for what can't be read: it stays where it is.
-    """
-    if waiting == file.journal:
-        write(file.path, read(waiting))
-        waiting.unlink()
-    else:
-        read(waiting)  # a file that can't be read must not take the place of one that can
-        waiting.replace(file.path)

@@ -76,6 +76,14 @@ def read_usage(folder: Path) -> Usage | None:
     return usage
 
 
+def find_usage(path: Path) -> tuple[Path, Usage] | None:
+    """Return the nearest folder above a cassette where a test run has left word, and what it has used."""
+    for folder in path.absolute().parents:
+        if (usage := read_usage(folder)) is not None:
+            return folder, usage
+    return None
+
+
 def write_usage(folder: Path, usage: Usage) -> None:
     """Write it, in place of the last one, in a folder that version control leaves alone. Raises OSError."""
     cassettes = {

@@ -130,3 +130,182 @@ def diff(old: Path, new: Path | None, as_json: bool) -> int:
     from agentkit.cli.cassettes.comparing import compare_cassettes
 
     return compare_cassettes(old, new, as_json=as_json)
+
+
+@cassettes.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit cassettes review
+      agentkit cassettes review tests/cassettes/test_weather
+      yes a | agentkit cassettes review
+
+    \b
+    Exit codes:
+      0    nothing waits any more
+      1    something still does
+      2    a mistake in the command
+      130  Ctrl-C
+    """
+)
+@_paths
+def review(paths: tuple[Path, ...]) -> int:
+    """Walk through the recordings that wait, one by one: see what changed, then accept or reject it.
+
+    A recording without an accepted one before it is shown as a conversation. What is decided is done at once;
+    what is skipped waits on. Where stdin is no terminal, each of its lines is an answer.
+    """
+    from agentkit.cli.cassettes.reviewing import review_cassettes
+
+    return review_cassettes(paths or (FOLDER,))
+
+
+_all = click.option("--all", "everything", is_flag=True, help="All that waits below cassettes/.")
+
+
+@cassettes.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit cassettes accept cassettes/test_weather/test_oslo.yaml
+      agentkit cassettes accept cassettes/test_weather
+      agentkit cassettes accept --all
+
+    \b
+    Exit codes:
+      0    accepted
+      1    some couldn't be
+      2    a mistake in the command, or nothing waits where it was named
+    """
+)
+@_paths
+@_all
+def accept(paths: tuple[Path, ...], everything: bool) -> int:
+    """Let a recording that waits take the place of the accepted one.
+
+    Of a recording that was killed (x.yaml.part), what it has becomes the cassette. Where both wait, the pending one
+    is taken; the other has to be named.
+    """
+    from agentkit.cli.cassettes.reviewing import accept_cassettes
+
+    return accept_cassettes(_named(paths, everything))
+
+
+@cassettes.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit cassettes reject cassettes/test_weather/test_oslo.yaml
+      agentkit cassettes reject cassettes/test_weather/test_oslo.yaml.part
+      agentkit cassettes reject --all
+
+    \b
+    Exit codes:
+      0    removed
+      1    some couldn't be
+      2    a mistake in the command, or nothing waits where it was named
+    """
+)
+@_paths
+@_all
+def reject(paths: tuple[Path, ...], everything: bool) -> int:
+    """Remove recordings that wait; the accepted ones stay."""
+    from agentkit.cli.cassettes.reviewing import reject_cassettes
+
+    return reject_cassettes(_named(paths, everything))
+
+
+def _named(paths: tuple[Path, ...], everything: bool) -> tuple[Path, ...]:
+    if bool(paths) is everything:
+        raise click.UsageError("Name what is meant, or give --all.")
+    return paths or (FOLDER,)
+
+
+@cassettes.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit cassettes check
+      agentkit cassettes check tests/cassettes --tests tests --json
+      agentkit cassettes check --no-tests
+
+    \b
+    Exit codes:
+      0    all is in order
+      1    something isn't: a line for each on stdout
+      2    a mistake in the command, or the tests can't be collected
+    """
+)
+@_paths
+@click.option("--tests", type=PATH, multiple=True, help="Where the tests are; by default where pytest looks.")
+@click.option("--no-tests", is_flag=True, help="Don't look for the test of each cassette.")
+@_as_json
+def check(paths: tuple[Path, ...], tests: tuple[Path, ...], no_tests: bool, as_json: bool) -> int:
+    """Check that cassettes are fit for version control; for CI.
+
+    Each must load, be written as agentkit writes it, hold no secret, have no recording waiting beside it, and be
+    played: by a test of its name, as pytest collects them, and in the last full and green run in all its turns.
+    """
+    from agentkit.cli.cassettes.checking import check_cassettes
+
+    if tests and no_tests:
+        raise click.UsageError("--tests and --no-tests can't both be given.")
+    return check_cassettes(paths or (FOLDER,), tests=tests, collecting=not no_tests, as_json=as_json)
+
+
+@cassettes.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit cassettes prune --dry-run
+      agentkit cassettes prune tests/cassettes --yes
+
+    \b
+    Exit codes:
+      0    nothing is left that wasn't played
+      1    not agreed to
+      2    a mistake in the command, or the last test run wasn't full and green
+      130  Ctrl-C
+    """
+)
+@_paths
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--yes", "sure", is_flag=True, help="Don't ask.")
+def prune(paths: tuple[Path, ...], dry_run: bool, sure: bool) -> int:
+    """Remove the cassettes and turns that the last test run didn't play.
+
+    Only after a run of all tests in which none failed: pytest leaves word of it in .agentkit/played.json beside the
+    cassettes.
+    """
+    from agentkit.cli.cassettes.pruning import prune_cassettes
+
+    return prune_cassettes(paths or (FOLDER,), dry_run=dry_run, sure=sure)
+
+
+@cassettes.command(
+    epilog="""
+    \b
+    Examples:
+      agentkit cassettes convert tests/fixtures/vcr_cassettes/test_chat.yaml cassettes/test_chat.yaml
+      agentkit cassettes convert old.json                # writes old.yaml
+      agentkit cassettes convert cassettes/test_chat.yaml stock.yaml --to vcrpy
+
+    \b
+    Exit codes:
+      0    written
+      2    a mistake in the command or the file
+    """
+)
+@click.argument("source", metavar="SRC", type=FILE, shell_complete=complete_file)
+@click.argument("dest", metavar="[DEST]", type=FILE, required=False, shell_complete=complete_file)
+@click.option("--to", "form", type=click.Choice(["agentkit", "vcrpy"]), default="agentkit", show_default=True)
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def convert(source: Path, dest: Path | None, form: str, force: bool) -> int:
+    """Convert a cassette of vcrpy (YAML or JSON) to one of agentkit, or back.
+
+    Without DEST it is converted where it stands. Back at vcrpy, streams are one block and times are gone, since
+    its files have no place for them.
+    """
+    from agentkit.cli.cassettes.converting import convert_cassette
+
+    return convert_cassette(source, dest, form=form, force=force)

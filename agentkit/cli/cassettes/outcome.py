@@ -19,6 +19,14 @@ FOUND: Final = 1
 """Something was found that shouldn't be, or that differs."""
 USAGE: Final = 2
 
+CASSETTES_EXTRA: Final = ("yaml", "vcr")
+"""What the extra `cassettes` installs."""
+
+
+def without_extra(module: str) -> str:
+    """Return what to say where the extra is missing."""
+    return f"cassettes need {module!r}, of the extra 'cassettes'. In the checkout: pip install -e '.[cassettes]'"
+
 
 def reported(command: Callable[[Outputs], int], outputs: Outputs) -> int:
     """Run a command, and return its exit code; mistakes in what it was given are shown."""
@@ -31,11 +39,9 @@ def reported(command: Callable[[Outputs], int], outputs: Outputs) -> int:
         outputs.show_error(f"{exc.filename or 'a file'}: {exc.strerror or exc}")
         return USAGE
     except ModuleNotFoundError as exc:
-        if exc.name not in ("yaml", "vcr"):
+        if exc.name not in CASSETTES_EXTRA:
             raise
-        outputs.show_error(
-            f"cassettes need {exc.name!r}, of the extra 'cassettes'. In the checkout: pip install -e '.[cassettes]'"
-        )
+        outputs.show_error(without_extra(exc.name))
         return USAGE
     if (error := outputs.answer.error) is not None:
         outputs.show_error(f"the answer can't be written: {error.strerror or error}")

@@ -87,7 +87,7 @@ class Page:
 
 def write_conversations(conversations: Sequence[Conversation], page: Page, *, only: int | None = None) -> None:
     """Write each conversation that no call of another one ran; `only` this turn, as the file counts."""
-    nested = {conversation.lane for conversation in conversations if _is_beneath(conversation, conversations)}
+    nested = {conversation.lane for conversation in conversations if is_beneath(conversation, conversations)}
     for index, conversation in enumerate(conversations):
         if conversation.lane in nested and only is None:
             continue
@@ -168,7 +168,7 @@ def _write_nested(call: Said, page: Page, conversations: Sequence[Conversation])
                 write_turn(turn, inner, conversations)
 
 
-def _is_beneath(conversation: Conversation, conversations: Sequence[Conversation]) -> bool:
+def is_beneath(conversation: Conversation, conversations: Sequence[Conversation]) -> bool:
     """Tell whether a conversation stands beneath a call that some other one shows."""
     call_id = conversation.lane.rpartition("/")[2]
     return bool(call_id) and any(
