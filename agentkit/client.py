@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from agentkit.view import ReasoningMode
 
     ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
+    Batch: TypeAlias = tuple[Event, ...]
 
 T = TypeVar("T")
 
@@ -156,16 +157,17 @@ class Client:
         `failed` is returned.
         """
         async with closing(self.exchange(self._request(request, stream=False))) as events:
-            async for event in events:
-                if isinstance(event, Response):
-                    return event
+            async for came in events:
+                if isinstance(came, Response):
+                    return came
         raise ProtocolError("no response")  # pragma: no cover  (exchange ends with a response or raises)
 
     async def stream(self, request: Request | Mapping[str, JSON]) -> AsyncGenerator[Event]:
         """Send a request and yield what comes, as it comes; the last event is `ResponseFinished`."""
         async with closing(self.exchange(self._request(request, stream=True))) as events:
-            async for event in events:
-                yield ResponseFinished(event, turn=1) if isinstance(event, Response) else event
+            async for came in events:
+                for event in (ResponseFinished(came, turn=1),) if isinstance(came, Response) else came:
+                    yield event
 
     async def models(self) -> list[JSONObject]:
         """Return the server's models, `[{"id": ...}, ...]`; servers add what they like."""
@@ -231,8 +233,9 @@ class Client:
             raise UsageError(f"the request is a {type(request).__name__}; give a Request, or the body as a mapping.")
         return Request.of(request, stream=stream, profile=self.profile)
 
-    def exchange(self, request: Request, *, resample: bool = True) -> AsyncGenerator[Event | Response]:
-        """Send a request until it is answered or given up: yields events as they come, then the response.
+    def exchange(self, request: Request, *, resample: bool = True) -> AsyncGenerator[Batch | Response]:
+        """Send a request until it is answered or given up: yields events as they come, those together that came
+        together, then the response.
 
         Every attempt sends the same bytes under the same client request id. `resample=False`: a call that the server
         couldn't read (`adapter_mapping_failed`) is an error at once.
@@ -241,7 +244,7 @@ class Client:
 
     async def _retried(
         self, ask: Callable[[str, int], AsyncGenerator[T]], *, resample: bool = True
-    ) -> AsyncGenerator[T | AttemptDiscarded | RetryWaiting | Response]:
+    ) -> AsyncGenerator[T | Batch | Response]:
         """Ask until it works or the policy gives up. `ask` takes the client request id and the attempt's number."""
         self._budget.earn()
         self._count(requests=1)
@@ -275,12 +278,13 @@ class Client:
                     return
                 raise error
             if shown:
-                yield AttemptDiscarded(number, error)
-            yield RetryWaiting(wait, number, error)
+                yield (AttemptDiscarded(number, error), RetryWaiting(wait, number, error))
+            else:
+                yield (RetryWaiting(wait, number, error),)
             if wait:
                 await self.retry.sleep(wait)
 
-    async def _ask(self, request: Request, trace: str, number: int) -> AsyncGenerator[Event | Response]:
+    async def _ask(self, request: Request, trace: str, number: int) -> AsyncGenerator[Batch | Response]:
         """Send a request once: yields events as they come, then the response."""
         async with _Asking(self, "POST", self._responses_url, request, trace, number) as (answer, deadline):
             if _is_stream(answer, request):
@@ -289,9 +293,8 @@ class Client:
                         yield event
                 return
             response = await self._read_whole(answer, request, deadline)
-        if request.stream:
-            for event in itertools.chain.from_iterable(map(deltas_of, response.output)):
-                yield event
+        if request.stream and (deltas := tuple(itertools.chain.from_iterable(map(deltas_of, response.output)))):
+            yield deltas
         yield response
 
     async def _ask_models(self, trace: str, number: int) -> AsyncGenerator[list[JSONObject]]:
@@ -314,7 +317,7 @@ class Client:
 
     async def _read_events(
         self, answer: Answer, request: Request, deadline: float | None
-    ) -> AsyncGenerator[Event | Response]:
+    ) -> AsyncGenerator[Batch | Response]:
         """Read a stream to its terminal event. A plain answer's deadline holds where none was asked for."""
         decoder, fold = SSEDecoder(), ResponseFold()
         timeouts, clock = self.timeouts, asyncio.get_running_loop().time
@@ -334,9 +337,11 @@ class Client:
                     raise
                 chunk = b""  # the server has said what went wrong, and that holds
             server_events = decoder.feed(chunk) if chunk else decoder.finish()
-            for server_event in server_events:
-                for event in fold.feed(server_event):
-                    yield event
+            events, failure = fold.feed_all(server_events)
+            if events:
+                yield events
+            if failure is not None:
+                raise failure
             if server_events:
                 silent_since = clock()  # from when the reader came back: its own time isn't the server's silence
             if fold.response is not None:
@@ -534,6 +539,8 @@ def _decoded(body: bytes, answer: Answer) -> JSON:
 
 async def _drain(answer: Answer) -> None:
     """Read what follows the terminal event (`[DONE]`, the end), so that the connection stays usable."""
+    if answer.is_at_end:
+        return
     with contextlib.suppress(AgentkitError, TimeoutError):
         async with asyncio.timeout(DRAIN_S):
             while await answer.next_chunk():
