@@ -26,6 +26,7 @@ import httpx
 from agentkit import __version__, json
 from agentkit.budget import Budget
 from agentkit.closing import closing
+from agentkit.echo import Echoes
 from agentkit.errors import (
     AgentkitError,
     ProtocolError,
@@ -129,6 +130,7 @@ class Client:
         self._headers = _checked_headers(headers or {})
         self._gate = Gate(_checked_limit(max_concurrency), patience_s=self.timeouts.pool)
         self._budget = Budget(self.retry.budget_ratio, self.retry.budget_burst)
+        self._echoes = Echoes()
         self._count()
         self._wire = Wire(self._url, transport=transport, verify=verify, trust_env=trust_env, timeouts=self.timeouts)
         self._responses_url = _endpoint(self._url, b"responses")
@@ -300,14 +302,14 @@ class Client:
     async def _ask_models(self, trace: str, number: int) -> AsyncGenerator[list[JSONObject]]:
         async with _Asking(self, "GET", self._models_url, _NOTHING, trace, number) as (answer, deadline):
             body = await within(deadline, "the whole answer", answer.read(), kind="final")
-        yield _listed_models(_decoded(body, answer))
+        yield _listed_models(_decoded(body, answer, self._echoes))
 
     async def _read_whole(self, answer: Answer, request: Request, deadline: float | None) -> Response:
         """Read a plain answer, also one that comes although a stream was asked for."""
         if request.stream:
             deadline = _after(self.timeouts.total)
         body = await within(deadline, "the whole answer", answer.read(), kind="final")
-        raw = _decoded(body, answer)
+        raw = _decoded(body, answer, self._echoes)
         if isinstance(raw, dict) and raw.get("error") and "output" not in raw:
             raise self._status_error(answer, body, "POST", self._responses_url, request.model)
         response = Response.parse(raw, request_id=answer.header("x-request-id") or None)
@@ -319,7 +321,7 @@ class Client:
         self, answer: Answer, request: Request, deadline: float | None
     ) -> AsyncGenerator[Batch | Response]:
         """Read a stream to its terminal event. A plain answer's deadline holds where none was asked for."""
-        decoder, fold = SSEDecoder(), ResponseFold()
+        decoder, fold = SSEDecoder(), ResponseFold(self._echoes)
         timeouts, clock = self.timeouts, asyncio.get_running_loop().time
         silent_since = clock()
         while True:
@@ -529,9 +531,9 @@ def _is_stream(answer: Answer, request: Request) -> bool:
     return "event-stream" in kind or (request.stream and "json" not in kind and "html" not in kind)
 
 
-def _decoded(body: bytes, answer: Answer) -> JSON:
+def _decoded(body: bytes, answer: Answer, echoes: Echoes) -> JSON:
     try:
-        return json.decode(body)
+        return echoes.decode(body)
     except json.JSONError as exc:
         kind = answer.header("content-type") or "no content type"
         raise ProtocolError(f"the answer isn't JSON ({exc}; {kind}): {body[:200]!r}") from exc

@@ -13,6 +13,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 from agentkit import items, json
+from agentkit.echo import Echoes
 from agentkit.errors import AgentkitError, ProtocolError, StreamBroken
 from agentkit.events import Event, ReasoningDelta, RefusalDelta, TextDelta, UnknownEvent
 from agentkit.response import Response
@@ -126,9 +127,10 @@ class ResponseFold:
     holds no response.
     """
 
-    __slots__ = ("_items", "_numbers", "_unnumbered", "error", "gap", "mismatch", "repeats", "response")
+    __slots__ = ("_echoes", "_items", "_numbers", "_unnumbered", "error", "gap", "mismatch", "repeats", "response")
 
-    def __init__(self) -> None:
+    def __init__(self, echoes: Echoes | None = None) -> None:
+        self._echoes = echoes or Echoes()
         self._items: list[_OpenItem] = []
         self._numbers: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
         self._unnumbered = False
@@ -158,7 +160,7 @@ class ResponseFold:
         if self.response is not None or raw.strip() in (b"", b"[DONE]"):
             return _NOTHING  # the terminal event alone decides; what follows it doesn't count
         try:
-            data = json.decode(raw)
+            data = self._echoes.decode(raw)
         except json.JSONError as exc:
             raise StreamBroken(f"an event that isn't JSON ({exc}): {raw[:200]!r}") from exc
         if not isinstance(data, dict):

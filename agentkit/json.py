@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TypeAlias
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
@@ -53,6 +54,12 @@ def decode_strict(data: bytes | str) -> JSON:
     return _decode(data, _STRICT_DECODER, MAX_DEPTH)
 
 
+def decode_first(text: str, at: int) -> tuple[JSON, int]:
+    """Return the value that begins at a place of text that is valid JSON, and where it ends."""
+    found: tuple[JSON, int] = _DECODER.scan_once(text, at)  # type: ignore[attr-defined]
+    return found
+
+
 def _decode(data: bytes | str, decoder: json.JSONDecoder, max_depth: int) -> JSON:
     try:
         text = data.decode() if isinstance(data, bytes | bytearray) else data
@@ -95,7 +102,7 @@ def _check_depth(data: bytes | str, most: int) -> None:
         data = data.encode(errors="replace")
     if data.count(b"[") + data.count(b"{") <= most:
         return
-    signs = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(_SQUARED, _NO_SIGNS)
+    signs = _ESCAPE.sub(b"", data).translate(_SQUARED, _NO_SIGNS)
     brackets = b"".join(signs.split(b'"')[::2])  # every other one is inside of a string
     for _ in range(most):
         if not brackets:
@@ -105,6 +112,7 @@ def _check_depth(data: bytes | str, most: int) -> None:
         raise JSONError(f"nested deeper than {most} levels")
 
 
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _SQUARED = bytes.maketrans(b"{}", b"[]")
 _NO_SIGNS = bytes(set(range(256)) - set(b'"[]{}'))
 
