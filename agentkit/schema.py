@@ -198,13 +198,34 @@ def _class_schema(kind: type, owner: str, names: Mapping[str, object]) -> JSONOb
         return None
     if known is None:
         try:
-            made = tidy(_ask_pydantic([Field("value", kind)], owner, names))
+            made = tidy(_model_schema(kind) or _ask_pydantic([Field("value", kind)], owner, names))
         except ToolDefinitionError:  # asked again with the whole parameter, for an error that names it
             return None
         if "$defs" in made:
             return None
         known = _class_schemas[kind] = cast("dict[str, JSONObject]", made["properties"])["value"]
     return known
+
+
+def _model_schema(kind: type) -> JSONObject | None:
+    """Return what `_ask_pydantic` says of a model, from the core schema that the model has already.
+
+    An adapter would be built, compiled and thrown away for it. None where pydantic has to be asked anew: the model
+    isn't finished, or something about it is wrong.
+    """
+    if "pydantic" not in sys.modules or not getattr(kind, "__pydantic_complete__", False):
+        return None
+    from pydantic import BaseModel
+    from pydantic.errors import PydanticUserError
+
+    if not issubclass(kind, BaseModel):
+        return None
+    try:
+        own = cast("JSONObject", kind.model_json_schema(schema_generator=_generator()))
+    except (PydanticUserError, TypeError, ValueError, RecursionError):
+        return None
+    definitions = own.pop("$defs", {})
+    return {"type": "object", "properties": {"value": own}, "$defs": definitions}
 
 
 def _pydantic_schemas(
