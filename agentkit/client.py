@@ -27,6 +27,7 @@ import httpx
 from agentkit import __version__, json
 from agentkit.budget import Budget
 from agentkit.closing import closing
+from agentkit.echo import Echoes
 from agentkit.errors import (
     AgentkitError,
     ProtocolError,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from agentkit.view import ReasoningMode
 
     ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
+    Batch: TypeAlias = tuple[Event, ...]
 
 T = TypeVar("T")
 
@@ -131,6 +133,7 @@ class Client:
         self._headers = _checked_headers(headers or {})
         self._gate = Gate(_checked_limit(max_concurrency), patience_s=self.timeouts.pool)
         self._budget = Budget(self.retry.budget_ratio, self.retry.budget_burst)
+        self._echoes = Echoes()
         self._count()
         self._wire = Wire(self._url, transport=transport, verify=verify, trust_env=trust_env, timeouts=self.timeouts)
         self._responses_url = _endpoint(self._url, b"responses")
@@ -160,16 +163,17 @@ class Client:
         `failed` is returned.
         """
         async with closing(self.exchange(self._request(request, stream=False))) as events:
-            async for event in events:
-                if isinstance(event, Response):
-                    return event
+            async for came in events:
+                if isinstance(came, Response):
+                    return came
         raise ProtocolError("no response")  # pragma: no cover  (exchange ends with a response or raises)
 
     async def stream(self, request: Request | Mapping[str, JSON]) -> AsyncGenerator[Event]:
         """Send a request and yield what comes, as it comes; the last event is `ResponseFinished`."""
         async with closing(self.exchange(self._request(request, stream=True))) as events:
-            async for event in events:
-                yield ResponseFinished(event, turn=1) if isinstance(event, Response) else event
+            async for came in events:
+                for event in (ResponseFinished(came, turn=1),) if isinstance(came, Response) else came:
+                    yield event
 
     async def models(self) -> list[JSONObject]:
         """Return the server's models, `[{"id": ...}, ...]`; servers add what they like."""
@@ -237,8 +241,9 @@ class Client:
 
     def exchange(
         self, request: Request, *, resample: bool = True, track: Track | None = None
-    ) -> AsyncGenerator[Event | Response]:
-        """Send a request until it is answered or given up: yields events as they come, then the response.
+    ) -> AsyncGenerator[Batch | Response]:
+        """Send a request until it is answered or given up: yields events as they come, those together that came
+        together, then the response.
 
         Every attempt sends the same bytes under the same client request id. `resample=False`: a call that the server
         couldn't read (`adapter_mapping_failed`) is an error at once. `track` is the run's way through the cassette in
@@ -253,7 +258,7 @@ class Client:
         *,
         track: Track | None,
         resample: bool = True,
-    ) -> AsyncGenerator[T | AttemptDiscarded | RetryWaiting | Response]:
+    ) -> AsyncGenerator[T | Batch | Response]:
         """Ask until it works or the policy gives up. `ask` takes the client request id and the attempt's number."""
         self._budget.earn()
         self._count(requests=1)
@@ -287,14 +292,15 @@ class Client:
                     return
                 raise error
             if shown:
-                yield AttemptDiscarded(number, error)
-            yield RetryWaiting(wait, number, error)
+                yield (AttemptDiscarded(number, error), RetryWaiting(wait, number, error))
+            else:
+                yield (RetryWaiting(wait, number, error),)
             if wait and not (track is not None and track.has_played):
                 await self.retry.sleep(wait)
 
     async def _ask(
         self, request: Request, track: Track | None, trace: str, number: int
-    ) -> AsyncGenerator[Event | Response]:
+    ) -> AsyncGenerator[Batch | Response]:
         """Send a request once: yields events as they come, then the response."""
         async with _Asking(self, "POST", self._responses_url, request, track, trace, number) as (answer, deadline):
             if _is_stream(answer, request):
@@ -303,22 +309,21 @@ class Client:
                         yield event
                 return
             response = await self._read_whole(answer, request, deadline)
-        if request.stream:
-            for event in itertools.chain.from_iterable(map(deltas_of, response.output)):
-                yield event
+        if request.stream and (deltas := tuple(itertools.chain.from_iterable(map(deltas_of, response.output)))):
+            yield deltas
         yield response
 
     async def _ask_models(self, track: Track | None, trace: str, number: int) -> AsyncGenerator[list[JSONObject]]:
         async with _Asking(self, "GET", self._models_url, _NOTHING, track, trace, number) as (answer, deadline):
             body = await within(deadline, "the whole answer", answer.read(), kind="final")
-        yield _listed_models(_decoded(body, answer))
+        yield _listed_models(_decoded(body, answer, self._echoes))
 
     async def _read_whole(self, answer: Answer, request: Request, deadline: float | None) -> Response:
         """Read a plain answer, also one that comes although a stream was asked for."""
         if request.stream:
             deadline = _after(self.timeouts.total)
         body = await within(deadline, "the whole answer", answer.read(), kind="final")
-        raw = _decoded(body, answer)
+        raw = _decoded(body, answer, self._echoes)
         if isinstance(raw, dict) and raw.get("error") and "output" not in raw:
             raise self._status_error(answer, body, "POST", self._responses_url, request.model)
         response = Response.parse(raw, request_id=answer.header("x-request-id") or None, replayed=answer.replayed)
@@ -328,9 +333,9 @@ class Client:
 
     async def _read_events(
         self, answer: Answer, request: Request, deadline: float | None
-    ) -> AsyncGenerator[Event | Response]:
+    ) -> AsyncGenerator[Batch | Response]:
         """Read a stream to its terminal event. A plain answer's deadline holds where none was asked for."""
-        decoder, fold = SSEDecoder(), ResponseFold()
+        decoder, fold = SSEDecoder(), ResponseFold(self._echoes)
         timeouts, clock = self.timeouts, asyncio.get_running_loop().time
         silent_since = clock()
         while True:
@@ -348,9 +353,11 @@ class Client:
                     raise
                 chunk = b""  # the server has said what went wrong, and that holds
             server_events = decoder.feed(chunk) if chunk else decoder.finish()
-            for server_event in server_events:
-                for event in fold.feed(server_event):
-                    yield event
+            events, failure = fold.feed_all(server_events)
+            if events:
+                yield events
+            if failure is not None:
+                raise failure
             if server_events:
                 silent_since = clock()  # from when the reader came back: its own time isn't the server's silence
             if fold.response is not None:
@@ -566,9 +573,9 @@ def _is_stream(answer: Answer, request: Request) -> bool:
     return "event-stream" in kind or (request.stream and "json" not in kind and "html" not in kind)
 
 
-def _decoded(body: bytes, answer: Answer) -> JSON:
+def _decoded(body: bytes, answer: Answer, echoes: Echoes) -> JSON:
     try:
-        return json.decode(body)
+        return echoes.decode(body)
     except json.JSONError as exc:
         kind = answer.header("content-type") or "no content type"
         raise ProtocolError(f"the answer isn't JSON ({exc}; {kind}): {body[:200]!r}") from exc
@@ -576,6 +583,8 @@ def _decoded(body: bytes, answer: Answer) -> JSON:
 
 async def _drain(answer: Answer) -> None:
     """Read what follows the terminal event (`[DONE]`, the end), so that the connection stays usable."""
+    if answer.is_at_end:
+        return
     with contextlib.suppress(AgentkitError, TimeoutError):
         async with asyncio.timeout(DRAIN_S):
             while await answer.next_chunk():

@@ -13,7 +13,6 @@ import difflib
 import inspect
 import logging
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -147,7 +146,7 @@ class Execution:
         self._place = place
         self._workers = workers
         self._watchdog = watchdog
-        self._queue: deque[Event] = deque()
+        self._queue: list[Event] = []
         self._loop = asyncio.get_running_loop()
         self._wake: asyncio.Future[None] | None = None
         self._abandoned = False
@@ -157,8 +156,11 @@ class Execution:
         self.interrupt: BaseException | None = None
         """What came out of a tool and ends the run: a KeyboardInterrupt, a cassette's error, runs nested too deep."""
 
-    async def events(self) -> AsyncGenerator[Event]:
-        """Run the calls and yield what happens. Cancelling or closing this leaves calls for `abandon`."""
+    async def events(self) -> AsyncGenerator[tuple[Event, ...]]:
+        """Run the calls and yield what happens, together what came together.
+
+        Cancelling or closing this leaves calls for `abandon`.
+        """
         for state in self.calls:
             self._prepare(state)
         surroundings = Surroundings()
@@ -167,7 +169,7 @@ class Execution:
                 self._start(state)
             while True:
                 while self._queue:
-                    yield self._queue.popleft()
+                    yield self._take_queue()
                 running = [state for state in batch if state.is_running]
                 if not running or self.interrupt is not None:
                     break
@@ -178,8 +180,12 @@ class Execution:
             if state.twin is not None:
                 self._finish(state, cast("EncodedOutput", state.twin.output), state.twin.outcome, state.twin.error)
         while self._queue:
-            yield self._queue.popleft()
+            yield self._take_queue()
         surroundings.warn_of_changes(", ".join(sorted({state.call.name for state in self.calls})))
+
+    def _take_queue(self) -> tuple[Event, ...]:
+        events, self._queue = tuple(self._queue), []
+        return events
 
     async def abandon(self) -> None:
         """Answer every call that has no output yet, cancelling those that run."""

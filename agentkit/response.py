@@ -115,7 +115,8 @@ class Response:
     """A response as the server sent it; `raw` holds everything, the properties read from it."""
 
     raw: JSONObject
-    """The response object, unknown fields included."""
+    """The response object, unknown fields included. `tools`, which servers repeat in every response, may be the same
+    object in several: copy it before you change it."""
 
     request_id: str | None = None
     """The server's id of the request, from its headers."""

@@ -70,14 +70,6 @@ class Track(Sources, Protocol):
         """Return where a run is that a call makes; `place` says which call of this run it is."""
 
     @property
-    def goes_live(self) -> bool:
-        """Whether a request may go out."""
-
-    @property
-    def server(self) -> str:
-        """The base URL that was recorded; empty where there is none."""
-
-    @property
     def has_played(self) -> bool:
         """Whether the last answer came from the cassette."""
 
@@ -124,7 +116,7 @@ class Lane(NamedTuple):
     """The same by position, which no server's ids change from one recording to the next."""
 
 
-LANE: contextvars.ContextVar[Lane] = contextvars.ContextVar("agentkit_lane", default=Lane())
+LANE: contextvars.ContextVar[Lane] = contextvars.ContextVar("agentkit_lane", default=Lane())  # noqa: B039  (a tuple)
 """Where the code here runs."""
 
 _UNSET = object()

@@ -44,6 +44,7 @@ from agentkit.signature import (
     has_text_annotations,
     names_tool_context,
     read_parameters,
+    read_signature,
     resolve_annotation,
     to_field,
     underlying_function,
@@ -215,6 +216,7 @@ class Tool(Generic[P, R_co]):
         self._plans = _Plans()
         self._plans_when_bound = _Plans()
         self._definition: JSONObject | None = None
+        self._signature: inspect.Signature | None = None
         functools.update_wrapper(self, inner, updated=())
         if given is None:
             self._look_ahead()
@@ -342,7 +344,7 @@ class Tool(Generic[P, R_co]):
     def _bind_to(self, receiver: object) -> Tool[P, R_co]:
         # One schema serves all objects of a class, and it is built once.
         method = types.MethodType(self.function, receiver)
-        return self._changed(function=method, _binds="nothing", _plans=self._plans_when_bound)
+        return self._changed(function=method, _binds="nothing", _signature=None, _plans=self._plans_when_bound)
 
     def _planned(self) -> _Plan:
         if self._plans.built is None:
@@ -355,11 +357,14 @@ class Tool(Generic[P, R_co]):
         names = self._names
         if names is not None:  # with what the enclosing function, if it still runs, has defined since
             names = {**enclosing_names(self.function), **names}
-        return _plan_from_function(self.function, self.name, self._docstring, self._options.strict, names or {})
+        return _plan_from_function(
+            self.function, self.name, self._docstring, self._options.strict, names or {}, self._signature
+        )
 
     def _look_ahead(self) -> None:
         """Refuse early what needs no types, and keep the local names that the annotations may mention."""
-        parameters = read_parameters(self.function, self.name, unbound=self._binds != "nothing")
+        self._signature = signature = read_signature(self.function, self.name)
+        parameters = read_parameters(signature, self.function, self.name, unbound=self._binds != "nothing")
         if has_text_annotations(parameters):
             self._names = enclosing_names(self.function)
 
@@ -555,6 +560,7 @@ def _plan_from_function(
     docstring: Docstring,
     strict: bool | None,
     names: Mapping[str, object],
+    signature: inspect.Signature | None,
 ) -> _Plan:
     owner = f"tool {name!r}"
     if inspect.isasyncgenfunction(function):
@@ -562,7 +568,7 @@ def _plan_from_function(
             f"{owner} is an async generator. A tool returns one value. "
             "Return a list, and report progress with ToolContext.emit."
         )
-    parameters = read_parameters(function, name)
+    parameters = read_parameters(signature or read_signature(function, name), function, name)
     fields: list[Field] = []
     context: str | None = None
     for item in parameters:

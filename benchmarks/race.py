@@ -62,7 +62,7 @@ class Racer:
     def __post_init__(self) -> None:
         command = [self.python, "-m", "benchmarks.worker", self.name, str(cores()[0])]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.versions = cast("dict[str, str]", self._read()["versions"])
 

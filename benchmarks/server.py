@@ -70,26 +70,16 @@ def make_message(text: str) -> dict[str, object]:
     return {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}
 
 
-def make_events(deltas: int) -> bytes:
+def stream(output: list[dict[str, object]], deltas: int = 1, tools: object = None) -> bytes:
     """Return a streamed answer, each event a chunk of its own."""
-    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    words = [f"word{i % 1000:04d} " for i in range(deltas)]
-    text = "".join(words)
-    message = make_message(text)
-    part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-    opened = {**message, "status": "in_progress", "content": []}
-    begun = {**make_response(0, []), "status": "in_progress", "usage": None}
+    begun = {**make_response(0, [], tools), "status": "in_progress", "usage": None}
     events: list[dict[str, object]] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
-        {"type": "response.output_item.added", "output_index": 0, "item": opened},
-        {"type": "response.content_part.added", **place, "part": part},
-        *({"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words),
-        {"type": "response.output_text.done", **place, "text": text, "logprobs": []},
-        {"type": "response.content_part.done", **place, "part": {**part, "text": text}},
-        {"type": "response.output_item.done", "output_index": 0, "item": message},
-        {"type": "response.completed", "response": make_response(0, [message])},
     ]
+    for index, item in enumerate(output):
+        events += events_of_call(item, index) if item["type"] == "function_call" else events_of_message(item, deltas)
+    events.append({"type": "response.completed", "response": make_response(0, output, tools)})
     framed = []
     for number, event in enumerate(events):
         data = json.dumps({**event, "sequence_number": number})
@@ -99,10 +89,41 @@ def make_events(deltas: int) -> bytes:
     return head + b"".join(framed) + b"0\r\n\r\n"
 
 
+def events_of_call(item: dict[str, object], index: int) -> list[dict[str, object]]:
+    """Return the events of one call."""
+    place = {"item_id": item["id"], "output_index": index}
+    opened = {**item, "status": "in_progress", "arguments": ""}
+    family, text = "response.function_call_arguments", item["arguments"]
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": opened},
+        {"type": f"{family}.delta", **place, "delta": text},
+        {"type": f"{family}.done", **place, "arguments": text, "name": item["name"]},
+        {"type": "response.output_item.done", "output_index": index, "item": item},
+    ]
+
+
+def events_of_message(item: dict[str, object], deltas: int) -> list[dict[str, object]]:
+    """Return the events of a message, its text in so many pieces."""
+    place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    part = item["content"][0]  # type: ignore[index]
+    text, size = part["text"], len(part["text"]) // deltas
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    family = "response.output_text"
+    return [
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        {"type": "response.content_part.added", **place, "part": {**part, "text": ""}},
+        *({"type": f"{family}.delta", **place, "delta": piece, "logprobs": []} for piece in pieces),
+        {"type": f"{family}.done", **place, "text": text, "logprobs": []},
+        {"type": "response.content_part.done", **place, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+    ]
+
+
 @functools.lru_cache(maxsize=8)
 def make_stream(deltas: int) -> bytes:
     """Return the same stream again: making it takes longer than sending it."""
-    return make_events(deltas)
+    text = "".join([f"word{i % 1000:04d} " for i in range(deltas)])
+    return stream([make_message(text)], deltas)
 
 
 @functools.lru_cache(maxsize=64)
@@ -122,6 +143,8 @@ def answer(script: dict[str, int], body: bytes) -> bytes:
     else:
         output = [make_message("done")]
     tools = json.loads(body)["tools"] if script["echo"] else None
+    if b'"stream":true' in body or b'"stream": true' in body:
+        return stream(output, tools=tools)
     data = json.dumps(make_response(done, output, tools)).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(data)
     return head + data

@@ -36,8 +36,7 @@ ORDER = [
     ["settings", "limits"],
     ["profile"],
     ["request"],
-    ["sse", "events"],
-    ["http1"],
+    ["sse", "events", "echo", "http1"],
     ["fold"],
     ["output", "step", "status"],
     # everything above is pure: no clock, environment, sockets, threads, files

@@ -11,6 +11,7 @@ _HOMES = {
     "CassetteFile": "files",
     "Recording": "interaction",
     "cassette": "session",
+    "conversation_until": "past",
     "vcr": "serializer",
 }
 

@@ -1,4 +1,4 @@
-"""HTTP made by others (tools, other SDKs) under `patch=True`: vcrpy's patches, and one cassette that is whichever is in force.
+"""HTTP made by others (tools, other SDKs) under `patch=True`: vcrpy's patches, over whichever cassette is in force.
 
 vcrpy patches for the whole process and binds its patches to one cassette; with several at once the last one gets
 it all. Here the patch is made once, and each request looks up the cassette of its own thread or task. Clients of
@@ -158,7 +158,7 @@ def _httpx_patches() -> Iterator[tuple[object, str, Callable[..., object]]]:
 
 
 def _sync_stub(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
-    def handle_request(transport: object, request: Any) -> Any:  # noqa: ANN401  (httpx's, or its fork's)
+    def handle_request(transport: object, request: Any) -> Any:
         cassette = None if OURS in request.extensions else _cassette()
         if cassette is None:
             return original(transport, request)
@@ -181,7 +181,7 @@ def _sync_stub(module: ModuleType, original: Callable[..., Any]) -> Callable[...
 
 
 def _async_stub(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
-    async def handle_async_request(transport: object, request: Any) -> Any:  # noqa: ANN401
+    async def handle_async_request(transport: object, request: Any) -> Any:
         cassette = None if OURS in request.extensions else _cassette()
         if cassette is None:
             return await original(transport, request)
@@ -203,12 +203,12 @@ def _async_stub(module: ModuleType, original: Callable[..., Any]) -> Callable[..
     return handle_async_request
 
 
-def _begin(track: RunTrack, request: Any, body: bytes) -> NewTake:  # noqa: ANN401
+def _begin(track: RunTrack, request: Any, body: bytes) -> NewTake:
     request.headers["accept-encoding"] = "identity"  # what is recorded is read by people
     return track.begin(request.method, str(request.url), body)
 
 
-def _played(module: ModuleType, recorded: Interaction, request: Any) -> Any:  # noqa: ANN401
+def _played(module: ModuleType, recorded: Interaction, request: Any) -> Any:
     if recorded.status is None:
         raise _error(module, recorded.failure, request)
 
@@ -227,7 +227,7 @@ def _played(module: ModuleType, recorded: Interaction, request: Any) -> Any:  # 
     )
 
 
-def _error(module: ModuleType, failure: Failure | None, request: Any) -> Exception:  # noqa: ANN401
+def _error(module: ModuleType, failure: Failure | None, request: Any) -> Exception:
     if failure is None or failure.kind == LEFT:
         return CassetteError("the recorded answer ends here: whoever read it had left. Read no more, or record anew.")
     kind = getattr(module, failure.kind, None)
@@ -239,7 +239,7 @@ def _error(module: ModuleType, failure: Failure | None, request: Any) -> Excepti
 class _Recorded:
     """The bytes of a live answer, on their way to whoever reads them."""
 
-    def __init__(self, module: ModuleType, take: NewTake, response: Any, began: float) -> None:  # noqa: ANN401
+    def __init__(self, module: ModuleType, take: NewTake, response: Any, began: float) -> None:
         self._module = module
         self._take = take
         self._began = began
@@ -264,7 +264,7 @@ class _Recorded:
         self._take.end(self._head, chunks, self._at_ms if len(chunks) == len(self._at_ms) else (), failure)
 
 
-def _sync_stream(module: ModuleType, recorded: _Recorded, inner: Any) -> object:  # noqa: ANN401
+def _sync_stream(module: ModuleType, recorded: _Recorded, inner: Any) -> object:
     class Stream(module.SyncByteStream):  # type: ignore[misc, name-defined]
         def __iter__(self) -> Iterator[bytes]:
             try:
@@ -283,7 +283,7 @@ def _sync_stream(module: ModuleType, recorded: _Recorded, inner: Any) -> object:
     return Stream()
 
 
-def _async_stream(module: ModuleType, recorded: _Recorded, inner: Any) -> object:  # noqa: ANN401
+def _async_stream(module: ModuleType, recorded: _Recorded, inner: Any) -> object:
     class Stream(module.AsyncByteStream):  # type: ignore[misc, name-defined]
         async def __aiter__(self) -> AsyncIterator[bytes]:
             try:

@@ -1,7 +1,8 @@
 """What keeps paid tokens: a journal of exchanges as they end, held open by the one writer of a cassette.
 
-A journal is a text file next to its cassette, a JSON object a line: one for each exchange, and a later
-one with what its calls gave. It holds cleaned text only. A line torn by a crash is the last one, and is left out.
+A journal is a text file next to its cassette, a JSON object a line: one for each exchange, a later one with what its
+calls gave, and one with the moment and the seed where they were asked for. It holds cleaned text only. A line torn by
+a crash is the last one, and is left out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from agentkit.cassettes.interaction import Body, Failure, Head, Interaction, Rec
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from agentkit.cassettes.files import CassetteFile
@@ -37,7 +38,10 @@ class Journal:
         """
         self.path = file.journal
         self._file: BinaryIO | None = self._open(file.path)
-        self.recovered = parse_journal(self._file.read(), name=str(self.path))
+        data = self._file.read()
+        self._mend_end(data)
+        self.recovered = parse_journal(data, name=str(self.path))
+        self._offset = 1 + max(_numbers(data), default=-1)
 
     def _open(self, path: Path) -> BinaryIO:
         while True:
@@ -59,17 +63,31 @@ class Journal:
                 return file
             file.close()  # the writer before removed it between our opening and our locking
 
-    def begin(self, head: Head) -> None:
-        """Write what the cassette's head will say."""
-        self._append({"journal": JOURNAL_VERSION, "server": head.server, "now": head.now, "seed": head.seed})
+    def _mend_end(self, data: bytes) -> None:
+        """End the last line, which a crash may have torn, or take it away where it has."""
+        file, begun = cast("BinaryIO", self._file), data.rfind(b"\n") + 1
+        if begun == len(data):
+            return
+        try:
+            json.loads(data[begun:])
+        except ValueError:
+            file.truncate(begun)
+        else:
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n")
+
+    def note_head(self, head: Head) -> None:
+        """Write down the moment and the seed that the recording goes by."""
+        self._append({"journal": JOURNAL_VERSION, "now": head.now, "seed": head.seed})
 
     def append(self, number: int, interaction: Interaction, parent: int | None) -> None:
         """Write down an exchange that has ended, before anything is done with its answer."""
-        self._append({"n": number, **_encode(interaction, parent)})
+        before = None if parent is None else self._offset + parent
+        self._append({"n": self._offset + number, **_encode(interaction, before)})
 
     def append_results(self, number: int, results: Sequence[ToolResult]) -> None:
         """Write down what the calls of an answer gave, before the model is told."""
-        self._append({"n": number, "results": _encode_results(results)})
+        self._append({"n": self._offset + number, "results": _encode_results(results)})
 
     def _append(self, line: Mapping[str, object]) -> None:
         file = cast("BinaryIO", self._file)
@@ -128,13 +146,18 @@ def parse_journal(data: bytes, *, name: str) -> Recording:
         raise CassetteError(f"{name}: a line lacks something ({exc}). Remove the file, or put it right.") from exc
 
 
+def _numbers(data: bytes) -> Iterator[int]:
+    for line in data.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            yield int(json.loads(line)["n"])
+
+
 def _read_head(value: Mapping[str, object], name: str) -> Head:
     version = value["journal"]
     if version != JOURNAL_VERSION:
         raise CassetteError(f"{name} is of version {version!r}; this agentkit reads version {JOURNAL_VERSION}.")
     seed = value.get("seed")
     return Head(
-        server=str(value.get("server") or ""),
         now=str(value.get("now") or ""),
         seed=seed if isinstance(seed, int) else None,
     )

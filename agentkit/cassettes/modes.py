@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from agentkit.errors import CassetteError, UsageError
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Mode: TypeAlias = Literal["replay", "record", "extend", "rewrite", "compare", "off"]
+Tools: TypeAlias = Literal["recorded", "live", "verify"]
+Match: TypeAlias = Literal["canonical", "exact", "turns"]
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 ENVIRONMENT: Final = "AGENTKIT_CASSETTE"
 IN_CI: Final = "AGENTKIT_CASSETTE_IN_CI"
@@ -23,7 +25,7 @@ def checked_mode(value: str, where: str) -> Mode:
     """Return a mode, or raise `UsageError` that names where it was given."""
     if value not in MODES:
         raise UsageError(f"{where} is {value!r}; allowed are {', '.join(MODES)}.")
-    return cast("Mode", value)
+    return value
 
 
 def effective_mode(given: Mode | None, env: Mapping[str, str]) -> Mode:
@@ -40,10 +42,10 @@ def is_ci(env: Mapping[str, str]) -> bool:
     return env.get("CI", "").lower() not in ("", "0", "false") and not env.get(IN_CI)
 
 
-def refuse_in_ci(mode: Mode, path: Path, env: Mapping[str, str]) -> None:
-    """Raise `CassetteError` where a cassette would be recorded in CI: nobody would review it, or pay for it knowingly."""
+def refuse_in_ci(what: str, path: Path, env: Mapping[str, str]) -> None:
+    """Raise `CassetteError` in CI for `what`: nobody would review the result there."""
     if is_ci(env):
         raise CassetteError(
-            f"{path}: mode {mode!r} would go live in CI, which is refused. Record it on your own machine and commit "
-            f"it; where CI is to record, give pytest --cassettes-in-ci or set {IN_CI}=1."
+            f"{path}: {what}, which is refused in CI. Do it on your own machine and commit the file; where CI is to "
+            f"do it, give pytest --cassettes-in-ci or set {IN_CI}=1."
         )

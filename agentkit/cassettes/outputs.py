@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from agentkit import json
@@ -75,13 +75,13 @@ class RecordedOutputs:
 
 def nested_usage(interactions: Iterable[Interaction]) -> Usage | None:
     """Return what recorded responses had used together, marked as replayed; None where there are none."""
-    from agentkit.cassettes.answered import response_of
+    from agentkit.cassettes.answered import read_answer
 
     total: Usage | None = None
     for interaction in interactions:
-        response = response_of(interaction)
+        response = read_answer(interaction).response
         if response is not None:
-            total = (total or Usage()) + response.usage
+            total = (total or Usage()) + replace(response, replayed=True).usage
     return total
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
@@ -16,6 +16,8 @@ from agentkit.transport import translated
 from agentkit.wire import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agentkit.cassettes.interaction import Interaction
 
 LEFT = "Left"
@@ -65,7 +67,8 @@ class PlayedAnswer(Answer):
         """Leave the rest unread."""
 
 
-class AnswerHead(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
     """The beginning of an answer."""
 
     status: int
@@ -111,7 +114,7 @@ class RecordedAnswer(Answer):
 
     def note_failure(self, exc: BaseException | None) -> None:
         """Record what broke the answer off, where that was the connection's doing or a deadline's."""
-        if isinstance(exc, TransportError) or isinstance(getattr(exc, "__cause__", None), httpx.HTTPError):
+        if exc is not None and isinstance(exc, TransportError) | isinstance(exc.__cause__, httpx.HTTPError):
             self._end(failure_of(exc))
 
     @property

@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes import form
+from agentkit.cassettes.answered import read_answer
 from agentkit.cassettes.files import read, write_text
 from agentkit.cassettes.ids import normalise
 from agentkit.cassettes.interaction import Body, Head, Interaction, Recording
-from agentkit.cassettes.secrets import find_secrets
+from agentkit.cassettes.secrets import find_secrets, find_secrets_in
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ def drop_pending(file: CassetteFile) -> None:
 
 def check_secrets(text: str, path: Path) -> None:
     """Refuse text that holds a secret. Raises `CassetteError`, which names the place and never the value."""
-    if findings := find_secrets(text):
-        listed = "; ".join(f"{finding.rule} at {finding.place}" for finding in findings[:5])
+    findings = find_secrets_in(form.parse(text, name=str(path))) or find_secrets(text)
+    if findings:
+        listed = "; ".join(map(str, findings[:5]))
         more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
         raise CassetteError(
             f"{path}: not written, since it would hold what looks like a secret: {listed}{more}. Nothing is lost: the "
@@ -64,9 +66,20 @@ def check_secrets(text: str, path: Path) -> None:
         )
 
 
+def holds_secret(interaction: Interaction) -> bool:
+    """Tell whether an exchange may not be written down, not even for the time being."""
+    pieces = [
+        bytes(interaction.body),
+        interaction.answer,
+        read_answer(interaction).partial.encode(errors="surrogatepass"),
+        *(result.output.encode(errors="surrogatepass") for result in interaction.tool_results),
+    ]
+    return any(find_secrets(piece) for piece in pieces)
+
+
 def today() -> str:
     """Return the day, for a cassette's head."""
-    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def tokens_of(interactions: Iterable[Interaction]) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes import compiled, form
-from agentkit.cassettes.interaction import Head, Interaction, Recording
 from agentkit.cassettes.files import read, read_text
+from agentkit.cassettes.interaction import Head, Interaction, Recording
 from agentkit.cassettes.saving import read_if_there, tokens_of
 from agentkit.errors import CassetteError
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from agentkit.cassettes.cleaning import Cleaner
+    from agentkit.cassettes.files import CassetteFile
     from agentkit.cassettes.matching import RequestState, Rules
     from agentkit.cassettes.modes import Mode
-    from agentkit.cassettes.files import CassetteFile
     from agentkit.cassettes.store import Shelf
 
 _log = logging.getLogger("agentkit")
@@ -110,7 +110,7 @@ def keys_of(recording: Recording, rules: Rules, cleaner: Cleaner) -> list[str]:
                 state = (
                     states[parent]
                     if body.tail == b"]}"
-                    else rules.grown(states[parent], cleaner.recorded_tail(body.tail))
+                    else rules.grown(states[parent], cleaner.recorded_body(body.tail))
                 )
         if state is None:
             state = rules.state(interaction.method, interaction.uri, cleaner.recorded_body(bytes(body)))
@@ -119,7 +119,7 @@ def keys_of(recording: Recording, rules: Rules, cleaner: Cleaner) -> list[str]:
 
 
 def merged(recordings: Iterable[Recording], rules: Rules, cleaner: Cleaner) -> RecordingShelf:
-    """Return the interactions of several recordings of one cassette; what a later one repeats of an earlier is left out."""
+    """Return the interactions of several recordings of one cassette, without what a later one repeats."""
     interactions: list[Interaction] = []
     keys: list[str] = []
     for recording in recordings:

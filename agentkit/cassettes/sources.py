@@ -13,16 +13,21 @@ from agentkit.errors import CassetteError
 from agentkit.tape import LIVE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentkit.cassettes.interaction import Head
 
 
 class RecordedSources:
     """The moment and the seed of a cassette's head. One that was never asked for isn't in the head."""
 
-    def __init__(self, head: Head, *, name: str, goes_live: bool) -> None:
-        """`goes_live`: whether what the head lacks is drawn anew and kept. Raises `CassetteError` for no moment."""
+    def __init__(self, head: Head, *, name: str, keep: Callable[[Head], None] | None) -> None:
+        """`keep` is given the head when something is drawn that it lacked; None: nothing is kept.
+
+        Raises `CassetteError` for a moment that is none.
+        """
         self.head = head
-        self._goes_live = goes_live
+        self._keep = keep
         self._lock = threading.Lock()
         self._moment = _parse(head.now, name) if head.now else None
 
@@ -31,19 +36,21 @@ class RecordedSources:
         with self._lock:
             if self._moment is None:
                 moment = LIVE.now().replace(microsecond=0)
-                if not self._goes_live:
+                if self._keep is None:
                     return moment  # nobody had asked: where the text holds it, the report will show a moment
                 self._moment = moment
                 self.head = replace(self.head, now=moment.isoformat())
+                self._keep(self.head)
             return self._moment
 
     def random(self, place: str) -> random.Random:
         """Return the source of chance of a place, the same for every replay."""
         with self._lock:
             if self.head.seed is None:
-                if not self._goes_live:
+                if self._keep is None:
                     return LIVE.random(place)
                 self.head = replace(self.head, seed=secrets.randbelow(2**32))
+                self._keep(self.head)
             return random.Random(f"{self.head.seed}/{place}")  # noqa: S311  (to be drawn again is its purpose)
 
 

@@ -15,7 +15,7 @@ from agentkit.cassettes.playing import (
     failure_of,
     milliseconds_since,
 )
-from agentkit.errors import ProtocolError, TransportError
+from agentkit.errors import CassetteError, ProtocolError, TransportError
 from agentkit.tape import Lane
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
     from datetime import datetime
 
+    from agentkit.cassettes.exchanges import Exchanges
     from agentkit.cassettes.matching import RequestState
     from agentkit.cassettes.outputs import Output
-    from agentkit.cassettes.session import Cassette
     from agentkit.entries import Outcome
     from agentkit.items import FunctionCall
     from agentkit.json import JSON
@@ -49,6 +49,8 @@ class Entry:
     results: dict[int, ToolResult] = field(default_factory=dict)
     """What its calls gave, by position."""
     is_journaled: bool = False
+    server: str = ""
+    """Who says to have answered: the header `server`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,8 @@ class Asked:
 class RunTrack:
     """One run's way through a cassette. See `agentkit.tape.Track`."""
 
-    def __init__(self, cassette: Cassette, lane: Lane, ordinal: int) -> None:
-        self._cassette = cassette
+    def __init__(self, exchanges: Exchanges, lane: Lane, ordinal: int) -> None:
+        self._exchanges = exchanges
         self._lane = lane
         self._place = f"{lane.places}/{ordinal}"
         self._last: Asked | None = None
@@ -104,11 +106,11 @@ class RunTrack:
 
     def now(self) -> datetime:
         """Return the recorded moment."""
-        return self._cassette.now()
+        return self._exchanges.sources.now()
 
     def random(self, place: str) -> random.Random:
         """Return the recorded source of chance."""
-        return self._cassette.random(f"{self._place}.{place}")
+        return self._exchanges.sources.random(f"{self._place}.{place}")
 
     def play(self, method: str, url: str, body: bytes) -> Answer | None:
         """Return the recorded answer, or None where the request is to go out."""
@@ -117,24 +119,24 @@ class RunTrack:
             return None
         if recorded.status is None and recorded.failure is not None:
             raise error_of(recorded.failure, url)
-        return PlayedAnswer(recorded, speed=self._cassette.speed)
+        return PlayedAnswer(recorded, speed=self._exchanges.terms.speed)
 
     def take(self, method: str, url: str, body: bytes) -> Interaction | None:
         """Return what is recorded of a request, or None where the request is to go out."""
-        cassette = self._cassette
+        exchanges = self._exchanges
         asked = self._read(method, url, body)
-        entry = cassette.find(asked, self)
+        entry = exchanges.find(asked, self)
         self.has_played = entry is not None
         if entry is None or entry.index is None:
             self._last = asked
             return None
         self._remember(replace(asked, entry=entry))
-        return cassette.restored(cassette.store.interaction(entry.index))
+        return exchanges.terms.cleaner.restored(exchanges.store.interaction(entry.index))
 
     def begin(self, method: str, url: str, body: bytes) -> NewTake:
         """Return where the exchange of a request that goes out is put down."""
         asked = self._last if self._last is not None and self._last.raw == body else self._read(method, url, body)
-        take = NewTake(self._cassette, asked, self.lane)
+        take = NewTake(self._exchanges, asked, self.lane)
         self._remember(replace(asked, entry=take.entry))
         return take
 
@@ -150,48 +152,52 @@ class RunTrack:
         return RecordedAnswer(answer, take, began)
 
     def output_of(self, call: FunctionCall, index: int) -> Output | None:
-        """Return what the call gave when it was recorded, or None where it is to be run."""
-        if self._cassette.tools != "recorded":
+        """Return what the call gave when it was recorded, or None where it is to be run.
+
+        Raises `CassetteError` where it isn't known: tools aren't run while a cassette plays.
+        """
+        terms, entry = self._exchanges.terms, self.last_entry
+        if terms.tools != "recorded" or terms.mode == "compare" or (entry is not None and entry.index is None):
             return None
-        return self._recorded_output(call, index)
+        recorded = self._exchanges.output_of(entry, call, index)
+        if recorded is None and not terms.goes_live:
+            raise CassetteError(
+                f"{terms.path} holds no output of the call {call.name}({call.arguments[:200]}), and tools aren't run "
+                "while it plays. Run them with tools='live', or record on with mode='extend'."
+            )
+        return recorded
 
     def settle_output(
         self, call: FunctionCall, index: int, output: str | list[JSON], outcome: Outcome, full: str | None
     ) -> Output | None:
         """Take notice of what a call gave that was run; return what goes to the model instead, or None."""
-        entry = self.last_entry
+        exchanges, entry = self._exchanges, self.last_entry
         if entry is None:
             return None
         if entry.index is None:
-            self._cassette.note_result(entry, index, call, output, outcome, full)
+            exchanges.note_result(entry, index, call, output, outcome, full)
             return None
-        if self._cassette.tools != "verify":
+        if exchanges.terms.tools != "verify":
             return None
-        recorded = self._recorded_output(call, index)
+        recorded = exchanges.output_of(entry, call, index)
         if recorded is not None:
-            self._cassette.compare_output(entry, call, output, recorded)
+            exchanges.compare_output(entry, call, output, recorded)
         return recorded
-
-    def _recorded_output(self, call: FunctionCall, index: int) -> Output | None:
-        entry = self.last_entry
-        if entry is None:
-            return self._cassette.output_of_open_call(call)
-        return None if entry.index is None else self._cassette.output_of(entry.index, call, index)
 
     def _remember(self, asked: Asked) -> None:
         self._last = asked
-        self._cassette.remember(self, asked)
+        self._exchanges.remember(self, asked)
 
     def _read(self, method: str, url: str, raw: bytes) -> Asked:
         """Read a request; of one that only adds to an earlier one, only what it adds."""
-        cassette = self._cassette
-        for earlier in (self._last, *cassette.tips(self)):
+        terms = self._exchanges.terms
+        for earlier in (self._last, *self._exchanges.tips(self)):
             if earlier is None or (tail := earlier.grown_tail(method, url, raw)) is None:
                 continue
             if tail == b"]}":
                 return replace(earlier, parent=earlier.entry, entry=None)
-            clean = cassette.cleaner.tail(tail)
-            state = cassette.rules.grown(earlier.state, clean)
+            clean = terms.cleaner.body(tail)
+            state = terms.rules.grown(earlier.state, clean)
             if state is not None:
                 return Asked(
                     method,
@@ -202,34 +208,37 @@ class RunTrack:
                     state,
                     parent=earlier.entry,
                 )
-        clean = cassette.cleaner.body(raw)
-        state = cassette.rules.state(method, url, clean)
+        clean = terms.cleaner.body(raw)
+        state = terms.rules.state(method, url, clean)
         return Asked(method, url, raw, Body(raw), Body(clean), state, parent=self.last_entry)
 
 
 class NewTake:
     """An exchange being recorded."""
 
-    def __init__(self, cassette: Cassette, asked: Asked, lane: str) -> None:
-        self._cassette = cassette
+    def __init__(self, exchanges: Exchanges, asked: Asked, lane: str) -> None:
+        self._exchanges = exchanges
         self._asked = asked
         self._lane = lane
-        self.entry = cassette.begin(asked)
+        self.entry = exchanges.begin(asked)
 
     def end(
         self, head: AnswerHead | None, chunks: Sequence[bytes], at_ms: Sequence[int], failure: Failure | None
     ) -> None:
         """Hand over what came; `head` is None where no answer began."""
-        asked, cleaner = self._asked, self._cassette.cleaner
+        asked, terms = self._asked, self._exchanges.terms
+        cleaner = terms.cleaner
+        self.entry.server = dict(head.headers).get("server", "") if head is not None else ""
+        kept, times = cleaner.answer(chunks, at_ms if terms.timings else ())
         interaction = Interaction(
             method=asked.method,
             uri=cleaner.uri(asked.uri),
             body=asked.clean,
             status=None if head is None else head.status,
             headers=() if head is None else cleaner.headers(head.headers),
-            chunks=cleaner.chunks(tuple(chunks)),
+            chunks=kept,
             failure=failure,
             lane=self._lane,
-            at_ms=tuple(at_ms) if self._cassette.timings else (),
+            at_ms=times,
         )
-        self._cassette.keep(self.entry, interaction)
+        self._exchanges.keep(self.entry, interaction)

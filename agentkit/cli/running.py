@@ -112,7 +112,7 @@ class Conversation:
         path = self._options.cassette
         if path is None or self._options.from_turn is not None:
             return self._run_live()
-        from agentkit.cassettes import cassette
+        from agentkit import cassette
 
         with cassette(path):
             return self._run_live()

@@ -21,7 +21,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentkit import json
+from agentkit import __version__, json
 from agentkit.errors import UsageError
 from agentkit.service.app import failure_answer
 from agentkit.service.exchanges import Exchanges
@@ -57,6 +57,8 @@ __all__ = ["RunningServer", "make_app", "running", "serve"]
 
 _HEADERS_S = 60.0
 """How long a connection may take to say what it wants."""
+SERVER = f"agentkit-serve/{__version__}"
+"""What the header `server` of each answer says, so that a recording can tell who was asked."""
 _HALF_CLOSED_S = 1.0
 """How long a client that has ended its side of the connection is answered."""
 _GRACE_S = 2
@@ -345,6 +347,7 @@ def _server(app: ASGIApp, patience_s: float = _HEADERS_S) -> _Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=[("server", SERVER)],
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_S,
     )
