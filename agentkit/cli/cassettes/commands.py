@@ -43,7 +43,10 @@ def cassettes() -> None:
 @_paths
 @_as_json
 def list_(paths: tuple[Path, ...], as_json: bool) -> int:
-    """List cassettes: turns, tokens, size, the day of the recording, the server, and what waits for a review."""
+    """List cassettes, and what waits for a review.
+
+    Each with its turns, tokens and size, the day it was recorded, and by which server.
+    """
     from agentkit.cli.cassettes.listing import list_cassettes
 
     return list_cassettes(paths or (FOLDER,), as_json=as_json)
@@ -66,7 +69,10 @@ def list_(paths: tuple[Path, ...], as_json: bool) -> int:
 @_paths
 @_as_json
 def stats(paths: tuple[Path, ...], as_json: bool) -> int:
-    """Count files, turns, tokens and bytes; name the largest and the oldest; say what recording anew would take."""
+    """Count files, turns, tokens and bytes.
+
+    It names the largest and the oldest cassette, and says what tokens it would take to record all anew.
+    """
     from agentkit.cli.cassettes.listing import count_cassettes
 
     return count_cassettes(paths or (FOLDER,), as_json=as_json)
@@ -92,9 +98,10 @@ def stats(paths: tuple[Path, ...], as_json: bool) -> int:
 @click.option("--ignored", is_flag=True, help="List what of its requests doesn't count when they are matched.")
 @_as_json
 def show(file: Path, turn: int | None, full: bool, ignored: bool, as_json: bool) -> int:
-    """Show a cassette as a conversation, with tool calls, tokens, and times where they were kept.
+    """Show a cassette as a conversation.
 
-    What a nested agent said stands beneath the call that ran it; attempts that failed stand with their turn.
+    With its tool calls and what they gave, its tokens, and times where they were kept. What a nested agent said
+    stands beneath the call that ran it; attempts that failed stand with their turn.
     """
     from agentkit.cli.cassettes.showing import show_cassette, show_ignored
 
@@ -122,10 +129,11 @@ def show(file: Path, turn: int | None, full: bool, ignored: bool, as_json: bool)
 @click.argument("new", type=FILE, required=False, shell_complete=complete_file)
 @_as_json
 def diff(old: Path, new: Path | None, as_json: bool) -> int:
-    """Compare two cassettes as conversations; of one file, the accepted and the pending recording.
+    """Compare two cassettes as conversations.
 
-    What went stands in [-...-], what came in {+...+}; on a terminal they have colours instead. Tokens, times, ids
-    and how answers were cut into chunks don't count.
+    Of one file, the accepted and the pending recording are compared. What went stands in [-...-], what came in
+    {+...+}; on a terminal they have colours instead. Tokens, times, ids and how answers were cut into chunks don't
+    count.
     """
     from agentkit.cli.cassettes.comparing import compare_cassettes
 
@@ -150,10 +158,11 @@ def diff(old: Path, new: Path | None, as_json: bool) -> int:
 )
 @_paths
 def review(paths: tuple[Path, ...]) -> int:
-    """Walk through the recordings that wait, one by one: see what changed, then accept or reject it.
+    """Walk through the recordings that wait, one by one.
 
-    A recording without an accepted one before it is shown as a conversation. What is decided is done at once;
-    what is skipped waits on. Where stdin is no terminal, each of its lines is an answer.
+    Each is shown by what changed, and then accepted, rejected or skipped. A recording without an accepted one
+    before it is shown as a conversation. What is decided is done at once; what is skipped waits on. Where stdin is
+    no terminal, each of its lines is an answer.
     """
     from agentkit.cli.cassettes.reviewing import review_cassettes
 
@@ -301,10 +310,10 @@ def prune(paths: tuple[Path, ...], dry_run: bool, sure: bool) -> int:
 @click.option("--to", "form", type=click.Choice(["agentkit", "vcrpy"]), default="agentkit", show_default=True)
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def convert(source: Path, dest: Path | None, form: str, force: bool) -> int:
-    """Convert a cassette of vcrpy (YAML or JSON) to one of agentkit, or back.
+    """Convert a cassette of vcrpy to one of agentkit, or back.
 
-    Without DEST it is converted where it stands. Back at vcrpy, streams are one block and times are gone, since
-    its files have no place for them.
+    SRC is YAML, or JSON as vcrpy writes it. Without DEST it is converted where it stands. Back at vcrpy, streams
+    are one block and times are gone, since its files have no place for them.
     """
     from agentkit.cli.cassettes.converting import convert_cassette
 
