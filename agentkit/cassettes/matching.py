@@ -1,8 +1,9 @@
 """Which recorded request a live one is: a key over what counts, looked up in a dictionary. Pure.
 
-The key covers method, path, query and the body as `comparable.py` has it. The host of an API's base URL isn't part
-of it, so that what was recorded against one server plays for another; requests that aren't the API's (a tool's
-own) count with their host, but for the local ones, whose ports change from run to run.
+The key covers method, resource and the body as `comparable.py` has it. The base URL of an API isn't part of it, so that
+what was recorded against one server plays for another, whose paths begin otherwise (`/v1`, `/openai/v1`, `/api/v1`);
+requests that aren't the API's (a tool's own) count with host, path and query, but for the local hosts, whose ports
+change from run to run.
 
 Each request of a conversation repeats the one before it, so a key is made by going on with the hash of an earlier
 request: what the two share is compared as bytes and not read again.
@@ -201,16 +202,25 @@ def read_body(body: bytes) -> JSONObject | None:
 
 def is_api(uri: str) -> bool:
     """Tell whether a request goes to the API, and not to something that a tool talks to."""
-    steps = urlsplit(uri).path.split("/")
-    return any(step in _API for step in steps[-3:])
+    return _resource(urlsplit(uri).path) is not None
 
 
 def request_place(uri: str) -> list[JSON]:
-    """Return what counts of a URI: host (see the module), path, and the query without secrets, in any order."""
+    """Return what counts of a URI: of an API's the resource, else host, path, and the query without secrets."""
     parts = urlsplit(uri)
-    host = "" if is_api(uri) or parts.hostname in _LOCAL else parts.netloc.rpartition("@")[2].lower()
+    resource = _resource(parts.path)
+    if resource is not None:
+        return ["", resource, []]
+    host = "" if parts.hostname in _LOCAL else parts.netloc.rpartition("@")[2].lower()
     query = [[name, value] for name, value in parse_qsl(parts.query, keep_blank_values=True)]
     return [host, parts.path, sorted(pair for pair in query if not is_secret_parameter(pair[0]))]  # type: ignore[list-item]
+
+
+def _resource(path: str) -> str | None:
+    """Return what follows the base URL in an API's path, as `responses` or `models/m`; None for other paths."""
+    steps = path.rstrip("/").split("/")
+    place = next((i for i in range(len(steps) - 1, max(len(steps) - 4, -1), -1) if steps[i] in _API), None)
+    return None if place is None else "/".join(steps[place:])
 
 
 def _grown(after: RequestState, growth: _Growth, tail: bytes, body: bytes | None) -> RequestState | None:
