@@ -93,8 +93,9 @@ def _route(method: str, uri: str) -> tuple[JSON, ...]:
 
 
 def _used_up(nearest: Recorded, there: Sequence[Recorded], rules: Rules) -> str:
-    key, size = _key(nearest, rules), len(nearest.body)
-    turns = [each.turn for each in there if len(each.body) == size and _key(each, rules) == key]
+    body, key = bytes(nearest.body), _key(nearest, rules)
+    sized = [each for each in there if len(each.body) == len(body)]
+    turns = [each.turn for each in sized if bytes(each.body) == body or _key(each, rules) == key]
     said = f"all {len(turns)} recordings" if len(turns) > 1 else "the only recording"
     where = f"turn{'s' if len(turns) > 1 else ''} {', '.join(map(str, turns[:8]))}{', …' if len(turns) > 8 else ''}"
     verb = "were" if len(turns) > 1 else "was"

@@ -35,7 +35,7 @@ def word_diff(old: str, new: str) -> str:
         pieces.append(_mark("[-", "".join(a[i:j]), "-]") + _mark("{+", "".join(b[k:m]), "+}"))
         position = m
     rest = "".join(b[position:])
-    pieces.append(f"{rest[:_AROUND]} …" if len(rest) > _AROUND + 2 else rest)
+    pieces.append(f"{_begin(rest)} …" if len(rest) > _AROUND + 2 else rest)
     more = f" (and {len(changes) - _MOST_CHANGES} more changes)" if len(changes) > _MOST_CHANGES else ""
     return escape("".join(pieces)) + more
 
@@ -88,8 +88,18 @@ def _joined(changes: list[Change], old: list[str]) -> list[Change]:
 
 def _between(text: str, *, is_first: bool) -> str:
     if is_first:
-        return text if len(text) <= _AROUND + 2 else f"… {text[-_AROUND:]}"
-    return text if len(text) <= 2 * _AROUND + 3 else f"{text[:_AROUND]} … {text[-_AROUND:]}"
+        return text if len(text) <= _AROUND + 2 else f"… {_end(text)}"
+    return text if len(text) <= 2 * _AROUND + 3 else f"{_begin(text)} … {_end(text)}"
+
+
+def _begin(text: str) -> str:
+    """Return the beginning of a text up to the end of a word, if there is one."""
+    return text[:_AROUND].rpartition(" ")[0] or text[:_AROUND]
+
+
+def _end(text: str) -> str:
+    """Return the end of a text from the beginning of a word, if there is one."""
+    return text[-_AROUND:].partition(" ")[2] or text[-_AROUND:]
 
 
 def _mark(opening: str, text: str, closing: str) -> str:
