@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "agent": ("Agent",),
+    "cassettes.session": ("cassette",),
     "client": ("Client", "Stats"),
     "errors": (
         "AgentkitError",

@@ -1,6 +1,7 @@
 """What type checkers see of the package: the names that `__init__.py` loads on use."""
 
 from agentkit.agent import Agent as Agent
+from agentkit.cassettes.session import cassette as cassette
 from agentkit.client import Client as Client
 from agentkit.client import Stats as Stats
 from agentkit.entries import Entry as Entry

@@ -13,10 +13,10 @@ import difflib
 import inspect
 import logging
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from agentkit import json
 from agentkit.arguments import ArgumentsError
 from agentkit.entries import OutputRecord, OutputsEntry, encode_items
 from agentkit.errors import CassetteError, ToolError
@@ -24,6 +24,7 @@ from agentkit.events import Event, ToolFinished, ToolProgress, ToolStarted
 from agentkit.items import function_call_output
 from agentkit.meter import RunsTooDeep
 from agentkit.output import EncodedOutput, OutputError, encode_output, sendable
+from agentkit.response import Usage
 from agentkit.surroundings import Surroundings
 from agentkit.tools import Tool, ToolContext
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from agentkit.entries import Outcome
     from agentkit.items import FunctionCall
+    from agentkit.tape import RecordedOutput, Track
     from agentkit.watchdog import Watchdog
     from agentkit.workers import Workers
 
@@ -124,12 +126,15 @@ class Execution:
         most: int,
         parts_allowed: bool,
         allowed: Collection[str] | None,
-        enter: Callable[[], object],
+        enter: Callable[[FunctionCall, str], object],
+        track: Track | None = None,
+        place: str = "",
         workers: Callable[[], Workers],
         watchdog: Callable[[], Watchdog],
     ) -> None:
         """`allowed` are the tools that this turn may call, None for all; `enter` is called in the context that
-        each tool runs in."""
+        each tool runs in. `track` is the run's way through a cassette, which may hold the outputs; `place`
+        says which response of the run this is."""
         self._tools = tools
         self._deps = deps
         self._key = key
@@ -137,18 +142,25 @@ class Execution:
         self._parts_allowed = parts_allowed
         self._allowed = allowed
         self._enter = enter
+        self._track = track
+        self._place = place
         self._workers = workers
         self._watchdog = watchdog
-        self._queue: deque[Event] = deque()
+        self._queue: list[Event] = []
         self._loop = asyncio.get_running_loop()
         self._wake: asyncio.Future[None] | None = None
         self._abandoned = False
         self.calls = [_Call(call, index) for index, call in enumerate(calls)]
+        self.recorded_usage = Usage()
+        """What the agents nested in calls had used whose outputs came from a cassette."""
         self.interrupt: BaseException | None = None
         """What came out of a tool and ends the run: a KeyboardInterrupt, a cassette's error, runs nested too deep."""
 
-    async def events(self) -> AsyncGenerator[Event]:
-        """Run the calls and yield what happens. Cancelling or closing this leaves calls for `abandon`."""
+    async def events(self) -> AsyncGenerator[tuple[Event, ...]]:
+        """Run the calls and yield what happens, together what came together.
+
+        Cancelling or closing this leaves calls for `abandon`.
+        """
         for state in self.calls:
             self._prepare(state)
         surroundings = Surroundings()
@@ -157,7 +169,7 @@ class Execution:
                 self._start(state)
             while True:
                 while self._queue:
-                    yield self._queue.popleft()
+                    yield self._take_queue()
                 running = [state for state in batch if state.is_running]
                 if not running or self.interrupt is not None:
                     break
@@ -168,8 +180,12 @@ class Execution:
             if state.twin is not None:
                 self._finish(state, cast("EncodedOutput", state.twin.output), state.twin.outcome, state.twin.error)
         while self._queue:
-            yield self._queue.popleft()
+            yield self._take_queue()
         surroundings.warn_of_changes(", ".join(sorted({state.call.name for state in self.calls})))
+
+    def _take_queue(self) -> tuple[Event, ...]:
+        events, self._queue = tuple(self._queue), []
+        return events
 
     async def abandon(self) -> None:
         """Answer every call that has no output yet, cancelling those that run."""
@@ -291,20 +307,27 @@ class Execution:
     def _start(self, state: _Call) -> None:
         tool = cast("Tool[..., object]", state.tool)
         call = state.call
+        place = f"{self._place}.{state.index}"
         context: ToolContext[object] = ToolContext(
             deps=self._deps,
             call_id=call.call_id,
             idempotency_key=f"{self._key}-{state.index}",
             tool_name=call.name,
             emit=lambda data: self._progress(call, data),
+            sources=self._track,
+            place=place,
         )
         args, kwargs = tool.bind(cast("dict[str, object]", state.arguments), context)
         state.started_at = time.monotonic()
+        if self._track is not None and (recorded := self._track.output_of(call, state.index)) is not None:
+            self._emit(ToolStarted(call.call_id, call.name, call.arguments))
+            self._take_recorded(state, recorded)
+            return
         if tool.timeout_s is not None:
             state.deadline = state.started_at + tool.timeout_s
         self._emit(ToolStarted(call.call_id, call.name, call.arguments))
         carried = contextvars.copy_context()
-        carried.run(self._enter)
+        carried.run(self._enter, call, place)
         if tool.is_async:
             self._start_task(state, lambda: cast("Awaitable[object]", tool.function(*args, **kwargs)), carried)
         else:
@@ -373,6 +396,20 @@ class Execution:
             task.add_done_callback(handed.close)  # a task that is cancelled before it starts awaits nothing
 
     def _finish(
+        self, state: _Call, output: EncodedOutput, outcome: Outcome, error: BaseException | None = None
+    ) -> None:
+        if self._track is not None and state.started_at is not None and state.twin is None:
+            recorded = self._track.settle_output(state.call, state.index, output.output, outcome, output.full)
+            if recorded is not None:
+                output, outcome = _encoded(recorded), recorded.outcome
+        self._conclude(state, output, outcome, error)
+
+    def _take_recorded(self, state: _Call, recorded: RecordedOutput) -> None:
+        if recorded.usage is not None:
+            self.recorded_usage += recorded.usage
+        self._conclude(state, _encoded(recorded), recorded.outcome)
+
+    def _conclude(
         self, state: _Call, output: EncodedOutput, outcome: Outcome, error: BaseException | None = None
     ) -> None:
         state.output, state.outcome, state.error = output, outcome, error
@@ -451,6 +488,13 @@ def _unknown_tool(name: str, tools: Mapping[str, object]) -> str:
     near = same or difflib.get_close_matches(bare, tools, n=3, cutoff=0.6)
     listed = ", ".join(near or sorted(tools)[:20])
     return f"there is no tool {name[:100]!r}. {f'Did you mean: {listed}?' if near else f'There are: {listed}.'}"
+
+
+def _encoded(recorded: RecordedOutput) -> EncodedOutput:
+    output = recorded.output
+    if isinstance(output, str):
+        return EncodedOutput(output, full=recorded.full)
+    return EncodedOutput(json.encode(output).decode(), recorded.full, tuple(output))
 
 
 def _text(text: str) -> EncodedOutput:

@@ -13,12 +13,13 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 from agentkit import items, json
-from agentkit.errors import ProtocolError, StreamBroken
+from agentkit.echo import Echoes
+from agentkit.errors import AgentkitError, ProtocolError, StreamBroken
 from agentkit.events import Event, ReasoningDelta, RefusalDelta, TextDelta, UnknownEvent
 from agentkit.response import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from agentkit.items import Item
     from agentkit.json import JSON, JSONObject
@@ -115,6 +116,10 @@ _DELTA_EVENTS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
 }
 
 
+_DELTAS = {f"response.{family}.delta": family for family in _PART_OF}
+_TEXTS = {f"response.{family}.done": family for family in _PART_OF}
+
+
 class ResponseFold:
     """Takes the events of one stream, in order; `response` is set once the terminal event has come.
 
@@ -122,9 +127,10 @@ class ResponseFold:
     holds no response.
     """
 
-    __slots__ = ("_items", "_numbers", "_unnumbered", "error", "gap", "mismatch", "repeats", "response")
+    __slots__ = ("_echoes", "_items", "_numbers", "_unnumbered", "error", "gap", "mismatch", "repeats", "response")
 
-    def __init__(self) -> None:
+    def __init__(self, echoes: Echoes | None = None) -> None:
+        self._echoes = echoes or Echoes()
         self._items: list[_OpenItem] = []
         self._numbers: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
         self._unnumbered = False
@@ -138,24 +144,38 @@ class ResponseFold:
         self.mismatch = False
         """Whether the final response says something else than the events did; the final response holds."""
 
+    def feed_all(self, events: Iterable[ServerEvent]) -> tuple[tuple[Event, ...], AgentkitError | None]:
+        """Take events that came together; return what a reader is to see of them, and what then went wrong."""
+        shown: list[Event] = []
+        try:
+            for event in events:
+                shown += self.feed(event)
+        except AgentkitError as exc:
+            return tuple(shown), exc
+        return tuple(shown), None
+
     def feed(self, event: ServerEvent) -> tuple[Event, ...]:
         """Take one event; return what a reader is to see of it."""
-        if self.response is not None or event.data.strip() in (b"", b"[DONE]"):
+        raw = event.data
+        if self.response is not None or raw.strip() in (b"", b"[DONE]"):
             return _NOTHING  # the terminal event alone decides; what follows it doesn't count
         try:
-            data = json.decode(event.data)
+            data = self._echoes.decode(raw)
         except json.JSONError as exc:
-            raise StreamBroken(f"an event that isn't JSON ({exc}): {event.data[:200]!r}") from exc
+            raise StreamBroken(f"an event that isn't JSON ({exc}): {raw[:200]!r}") from exc
         if not isinstance(data, dict):
-            raise StreamBroken(f"an event that is no object: {event.data[:200]!r}")
-        kind = data["type"] = _kind(data, event.name)
-        if self._is_repeat(data, event.data):
+            raise StreamBroken(f"an event that is no object: {raw[:200]!r}")
+        kind = data.get("type")
+        if not (isinstance(kind, str) and kind.startswith("response.")):
+            kind = data["type"] = _kind(data, event.name)
+        if self._is_repeat(data, raw):
             return _NOTHING
+        if (family := _DELTAS.get(kind)) is not None:
+            return self._on_delta(family, data)
         if handler := self._HANDLERS.get(kind):
             return handler(self, data)
-        family, _, verb = kind.removeprefix("response.").rpartition(".")
-        if family in _PART_OF and verb in ("delta", "done"):
-            return self._on_delta(family, data) if verb == "delta" else self._on_text_done(family, data)
+        if (family := _TEXTS.get(kind)) is not None:
+            return self._on_text_done(family, data)
         if kind in _IGNORED:
             return _NOTHING
         return (UnknownEvent(kind, data),)
@@ -169,11 +189,12 @@ class ResponseFold:
             return False
         if self._unnumbered:
             return False
-        if self._numbers:
-            last, _ = self._numbers[-1]
+        numbers = self._numbers
+        if numbers:
+            last = numbers[-1][0]
             if number > last:
                 self.gap = self.gap or number > last + 1
-            elif (number, raw) in self._numbers:
+            elif (number, raw) in numbers:
                 self.repeats += 1
                 return True
             elif number == last == 0:
@@ -183,7 +204,7 @@ class ResponseFold:
                 raise StreamBroken(f"event {number} came after event {last}, with another content than before")
         elif number > 1:
             self.gap = True
-        self._numbers.append((number, raw))
+        numbers.append((number, raw))
         return False
 
     def _on_item_added(self, data: JSONObject) -> tuple[Event, ...]:
@@ -251,7 +272,9 @@ class ResponseFold:
         delta = data.get("delta")
         if not isinstance(delta, str):
             raise StreamBroken(f"a {family} delta that is no text: {repr(delta)[:100]}")
-        opened = self._find_or_open(data, "reasoning" if family.startswith("reasoning") else "message")
+        opened = self._items[-1] if self._items else None
+        if opened is None or opened.key is None or opened.key != data.get("item_id"):
+            opened = self._find_or_open(data, "reasoning" if family.startswith("reasoning") else "message")
         if not opened.done:
             opened.part(family, data).add(delta)
         if not delta:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentkit.errors import UsageError
+from agentkit.tape import sources
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -19,8 +20,9 @@ class Prompt:
     """A jinja2 template for instructions: `Prompt("Today is {{ date }}.")`.
 
     Its variables are the fields of the run's deps: of a dataclass, a pydantic model, a mapping, or any object
-    with attributes. A variable that isn't there is a `UsageError`. Templates run in jinja2's sandbox, and text
-    that comes in through a variable is never itself taken for a template.
+    with attributes. Where deps have no field of that name, `now` is the moment (under a cassette the recorded one):
+    `{{ now.strftime("%d %B %Y") }}`. A variable that isn't there is a `UsageError`. Templates run in jinja2's
+    sandbox, and text that comes in through a variable is never itself taken for a template.
     """
 
     __slots__ = ("_names", "_template", "source")
@@ -48,6 +50,8 @@ class Prompt:
         import jinja2
 
         variables = {name: value for name in self._names if (value := _look_up(deps, name)) is not _ABSENT}
+        if "now" in self._names and "now" not in variables:
+            variables["now"] = sources().now()
         try:
             return self._template.render(variables)
         except jinja2.UndefinedError as exc:

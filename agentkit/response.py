@@ -6,7 +6,7 @@ specification marks as required, so every other field may be absent (protocol no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -61,6 +61,8 @@ class Usage:
     """Unix time in seconds (SambaNova); None on sums."""
     unreported: int = 0
     """Responses without token counts."""
+    replayed: int = field(default=0, compare=False)
+    """Responses that came from a cassette: their tokens were paid for when it was recorded."""
     raw: Mapping[str, JSON] = field(default_factory=dict, repr=False, compare=False)
     """The server's usage object, unknown fields included; empty on sums."""
 
@@ -97,6 +99,7 @@ class Usage:
             reasoning_tokens=_sum(self.reasoning_tokens, other.reasoning_tokens),
             total_latency=_sum(self.total_latency, other.total_latency),
             unreported=self.unreported + other.unreported,
+            replayed=self.replayed + other.replayed,
         )
 
     def __repr__(self) -> str:
@@ -112,7 +115,8 @@ class Response:
     """A response as the server sent it; `raw` holds everything, the properties read from it."""
 
     raw: JSONObject
-    """The response object, unknown fields included."""
+    """The response object, unknown fields included. `tools`, which servers repeat in every response, may be the same
+    object in several: copy it before you change it."""
 
     request_id: str | None = None
     """The server's id of the request, from its headers."""
@@ -120,8 +124,11 @@ class Response:
     attempts: Sequence[Attempt] = ()
     """The attempts that led to it, where it is a failed one and all of them failed."""
 
+    replayed: bool = False
+    """Whether it came from a cassette."""
+
     @classmethod
-    def parse(cls, raw: object, *, request_id: str | None = None) -> Response:
+    def parse(cls, raw: object, *, request_id: str | None = None, replayed: bool = False) -> Response:
         """Take a decoded body for a response. Raises `ProtocolError` where it has no list of items."""
         if not isinstance(raw, dict):
             raise ProtocolError(f"expected a response object, got {_kind(raw)}: {_head(raw)}")
@@ -136,7 +143,7 @@ class Response:
                 f"expected `output` to be a list of items, got {found} in a response with keys "
                 f"{sorted(raw)[:12]}. Does base_url point to a Responses API (POST .../responses)?"
             )
-        return cls(raw, request_id)
+        return cls(raw, request_id, replayed=replayed)
 
     def __repr__(self) -> str:
         kinds = ", ".join(str(item.get("type")) for item in self.output)
@@ -200,7 +207,8 @@ class Response:
     @cached_property
     def usage(self) -> Usage:
         """Tokens and times."""
-        return Usage.parse(self.raw.get("usage"))
+        usage = Usage.parse(self.raw.get("usage"))
+        return replace(usage, replayed=1) if self.replayed else usage
 
 
 def _count(value: object) -> int | None:

@@ -14,6 +14,7 @@ import logging
 import sys
 import threading
 import uuid
+from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from agentkit.closing import closing
@@ -28,6 +29,7 @@ from agentkit.request import RequestTemplate
 from agentkit.response import Response, Usage
 from agentkit.status import UNREADABLE_CALL
 from agentkit.step import AskModel, Finish, RunCalls, Stop, next_action
+from agentkit.tape import LANE, begin_track
 from agentkit.view import InputView
 from agentkit.watchdog import Watchdog
 from agentkit.workers import Workers
@@ -68,7 +70,8 @@ class Run(Generic[T]):
         self._transcript = plan.transcript
         self._start = len(plan.transcript.entries)
         self._result: Result[T] | None = None
-        self._events: AsyncGenerator[Event] | None = None
+        self._events: AsyncGenerator[tuple[Event, ...]] | None = None
+        self._ready: deque[Event] = deque()  # events that came with the last one
         self._stepper: asyncio.Task[object] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -88,6 +91,7 @@ class Run(Generic[T]):
         self._workers: Workers | None = None
         self._watchdog: Watchdog | None = None
         self._heartbeat: asyncio.Task[None] | None = None
+        self._track = begin_track()
 
     @property
     def transcript(self) -> Transcript:
@@ -123,10 +127,21 @@ class Run(Generic[T]):
         return self
 
     async def __anext__(self) -> Event:
+        while not self._ready or self._halted is not None:
+            self._ready.extend(await self._step())
+        return self._ready.popleft()
+
+    def take_ready(self) -> Event | None:
+        """Return the next event if it has come already, with the one before."""
+        return self._ready.popleft() if self._ready and self._halted is None else None
+
+    async def _step(self) -> tuple[Event, ...]:
+        """Return the next events, at least one."""
         if self._events is None:
             self._begin()
-        events = cast("AsyncGenerator[Event]", self._events)
+        events = cast("AsyncGenerator[tuple[Event, ...]]", self._events)
         if self._halted is not None:
+            self._ready.clear()
             await events.aclose()
             raise self._ending()
         if self._stepper is not None:
@@ -150,6 +165,7 @@ class Run(Generic[T]):
     async def aclose(self) -> None:
         """End the run."""
         self._closed = True
+        self._ready.clear()
         if self._events is not None:
             await self._events.aclose()
 
@@ -172,6 +188,7 @@ class Run(Generic[T]):
                 "framework, call run_sync in a thread."
             ) from None
         self._meter = Meter()
+        self._track = self._track or begin_track()
         self._events = self._drive()
         self._heartbeat = _start_heartbeat()
         if self._plan.limits.seconds is not None:
@@ -195,7 +212,7 @@ class Run(Generic[T]):
         attach(error, self._transcript)
         return error
 
-    async def _drive(self) -> AsyncGenerator[Event]:
+    async def _drive(self) -> AsyncGenerator[tuple[Event, ...]]:
         try:
             await self._take_input()
             going_on = not self._plan.new_items
@@ -214,9 +231,9 @@ class Run(Generic[T]):
                     case Stop(error):
                         error.attempts = self._response.attempts if self._response else ()
                         raise error
-                async with closing(steps) as events:
-                    async for event in events:
-                        yield event
+                async with closing(steps) as batches:
+                    async for batch in batches:
+                        yield batch
                 if self._result is not None:
                     return
         finally:
@@ -276,7 +293,7 @@ class Run(Generic[T]):
             )
         )
 
-    async def _ask(self) -> AsyncGenerator[Event]:
+    async def _ask(self) -> AsyncGenerator[tuple[Event, ...]]:
         """Send the conversation, and append what comes back."""
         limits = self._plan.limits
         if limits.turns is not None and self._turns >= limits.turns:
@@ -286,13 +303,13 @@ class Run(Generic[T]):
         request = self._template.request(self._input.chunks(self._transcript), forced=self._forcing)
         response: Response | None = None
         resample = not self._told_unreadable
-        async with closing(self._client.exchange(request, resample=resample)) as events:
+        async with closing(self._client.exchange(request, resample=resample, track=self._track)) as batches:
             try:
-                async for event in events:
-                    if isinstance(event, Response):
-                        response = event
+                async for batch in batches:
+                    if isinstance(batch, Response):
+                        response = batch
                         break
-                    yield event
+                    yield batch
             except StatusError as exc:
                 if exc.code != UNREADABLE_CALL or self._told_unreadable:
                     raise
@@ -309,7 +326,7 @@ class Run(Generic[T]):
         self._warn_of_unknown(response.output)
         await self._append(ResponseEntry.of(response, key=uuid.uuid4().hex))
         self._forcing = self._forcing and not response.calls
-        yield ResponseFinished(response, self._turns)
+        yield (ResponseFinished(response, self._turns),)
 
     def _warn_of_unreported(self, usage: Usage) -> None:
         if usage.unreported and self._plan.limits.need_usage and not self._usage_warned:
@@ -322,7 +339,7 @@ class Run(Generic[T]):
             self._unknown_items |= unknown
             _log.warning("items of unknown types, kept and sent back as they came: %s", ", ".join(sorted(unknown)))
 
-    async def _execute(self, calls: tuple[FunctionCall, ...]) -> AsyncGenerator[Event]:
+    async def _execute(self, calls: tuple[FunctionCall, ...]) -> AsyncGenerator[tuple[Event, ...]]:
         """Run the calls, and append their outputs whatever happens, unless none was started."""
         limits = self._plan.limits
         if limits.tool_calls is not None and len(self._tool_calls) + len(calls) > limits.tool_calls:
@@ -337,15 +354,17 @@ class Run(Generic[T]):
             most=limits.calls_per_response,
             parts_allowed=self._client.tool_output_parts,
             allowed=self._allowed_tools(),
-            enter=lambda: ACTIVE.set(self._meter),
+            enter=self._enter_call,
+            track=self._track,
+            place=str(self._turns),
             workers=self._get_workers,
             watchdog=self._get_watchdog,
         )
         finished = False
         try:
-            async with closing(execution.events()) as events:
-                async for event in events:
-                    yield event
+            async with closing(execution.events()) as batches:
+                async for batch in batches:
+                    yield batch
             finished = execution.interrupt is None
         finally:
             try:
@@ -353,10 +372,17 @@ class Run(Generic[T]):
                     await execution.abandon()
             finally:  # a second cancellation cuts the waiting short, never the entry
                 if finished or execution.has_begun:
+                    self._meter.add(execution.recorded_usage)
                     self._tool_calls.extend(execution.tool_calls())
                     await self._append(execution.entry())
         if execution.interrupt is not None:
             raise execution.interrupt
+
+    def _enter_call(self, call: FunctionCall, place: str) -> None:
+        """Prepare the context that a tool runs in: runs in it count for this one, and are recorded beneath the call."""
+        ACTIVE.set(self._meter)
+        if self._track is not None:
+            LANE.set(self._track.lane_of(call, place))
 
     def _allowed_tools(self) -> set[str] | None:
         choice = self._plan.settings.choice()
@@ -374,7 +400,7 @@ class Run(Generic[T]):
         if self._repeats[1] == REPEATS:
             _log.warning("the model has made the same call %d times in a row: %s", REPEATS, calls[0].name)
 
-    async def _finish(self, text: str) -> AsyncGenerator[Event]:
+    async def _finish(self, text: str) -> AsyncGenerator[tuple[Event, ...]]:
         """Read the answer; a wrong one is sent back with the reason, as long as there are tries left."""
         if self._forcing and not self._asked_again and self._turns:
             self._asked_again = True
@@ -387,7 +413,7 @@ class Run(Generic[T]):
         except ValueError as exc:
             self._rejected += 1
             said = f"{exc}\n{answering.hint}".strip()
-            yield OutputRejected(said, self._rejected)
+            yield (OutputRejected(said, self._rejected),)
             if self._rejected > answering.retries:
                 stop = OutputInvalid(f"the answer was rejected {self._rejected} times; the last reason: {exc}")
                 stop.response = self._response
@@ -476,7 +502,7 @@ class SyncRun(Generic[T]):
         return self
 
     def __next__(self) -> Event:
-        return next(self._steps)
+        return self._run.take_ready() or next(self._steps)
 
     def close(self) -> None:
         """End the run."""

@@ -46,20 +46,25 @@ class Parameter:
     positional_only: bool
 
 
-def read_parameters(function: Callable[..., object], tool_name: str, *, unbound: bool = False) -> tuple[Parameter, ...]:
-    """Return the parameters of `function` in order, those that a `functools.partial` already filled left out.
-
-    `unbound` lets a method pass that has no object yet, `self` among its parameters. Raises
-    `ToolDefinitionError` for ``*args``, ``**kwargs``, a parameter without annotation, and a function whose
-    signature can't be read.
-    """
+def read_signature(function: Callable[..., object], tool_name: str) -> inspect.Signature:
+    """Return the signature of `function`. Raises `ToolDefinitionError` for one that can't be read."""
     try:
-        signature = inspect.signature(function)
+        return inspect.signature(function)
     except (ValueError, TypeError) as exc:
         raise ToolDefinitionError(
             f"tool {tool_name!r}: the signature of {function!r} can't be read. A tool needs named, annotated "
             f"parameters. Wrap it in a function: def {tool_name}(...): ..."
         ) from exc
+
+
+def read_parameters(
+    signature: inspect.Signature, function: Callable[..., object], tool_name: str, *, unbound: bool = False
+) -> tuple[Parameter, ...]:
+    """Return the parameters of `function` in order, those that a `functools.partial` already filled left out.
+
+    `unbound` lets a method pass that has no object yet, `self` among its parameters. Raises
+    `ToolDefinitionError` for ``*args``, ``**kwargs``, and a parameter without annotation.
+    """
     filled = _filled_keywords(function)
     parameters = [item for item in signature.parameters.values() if item.name not in filled]
     for index, item in enumerate(parameters):

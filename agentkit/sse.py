@@ -51,7 +51,7 @@ class SSEDecoder:
             chunk = chunk.removeprefix(b"\n")
         if not chunk:
             return []
-        lines = _LINE_END.split(chunk)
+        lines = _LINE_END.split(chunk) if b"\r" in chunk else chunk.split(b"\n")
         rest = lines.pop()
         self._skip_lf = chunk.endswith(b"\r")
         events: list[ServerEvent] = []
@@ -59,12 +59,19 @@ class SSEDecoder:
             lines[0] = bytes(self._partial) + lines[0]
             self._partial.clear()
         for line in lines:
-            if line:
-                self._take_line(line)
-            elif self._data:
-                events.append(self._dispatch())
+            if not line:
+                if self._data:
+                    events.append(self._dispatch())
+                else:
+                    self._name = ""
+            elif line.startswith(b"data: ") and not self._data:  # what nearly all lines are
+                self._started = True
+                self._data.append(line[6:])
+                self._size = len(line)
+                if self._size > MAX_EVENT_BYTES:
+                    self._check_size(self._size)
             else:
-                self._name = ""
+                self._take_line(line)
         if rest:
             self._partial += rest
             self._check_size(len(self._partial))

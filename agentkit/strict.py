@@ -75,11 +75,14 @@ def _unwrap_all_of(node: JSONObject) -> None:
 _NAMED = frozenset({"properties", "patternProperties", "$defs"})
 _LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _SINGLE = frozenset({"items", "additionalProperties", "not", "contains"})
+_HOLDING = _NAMED | _LISTED | _SINGLE
 
 
 def map_children(node: JSONObject, change: Callable[[JSONObject], JSONObject]) -> JSONObject:
     """Return a copy of `node` whose direct subschemas went through `change`; ``true`` counts as ``{}``."""
     result = dict(node)
+    if _HOLDING.isdisjoint(node):
+        return result
     for key, value in node.items():
         if isinstance(value, dict):
             if key in _NAMED:
@@ -93,6 +96,8 @@ def map_children(node: JSONObject, change: Callable[[JSONObject], JSONObject]) -
 
 def children(node: JSONObject) -> Iterator[tuple[str, JSONObject]]:
     """Yield the direct subschemas of `node` with a word for where they are; definitions are not among them."""
+    if _HOLDING.isdisjoint(node):
+        return
     for key, value in node.items():
         if isinstance(value, dict):
             if key in _NAMED and key != "$defs":
@@ -439,6 +444,9 @@ def _shape_reason(node: JSONObject) -> str | None:
 
 
 def _size_reason(schema: JSONObject, definitions: JSONObject) -> str | None:
+    text = json.dumps(schema)
+    if len(text) <= MAX_ENUM_VALUES and text.count('"object"') + text.count('"array"') <= MAX_LEVELS:
+        return None  # what is small as text is small in every way that is counted below
     count = sum(_count_properties(_object(node)) for node in (schema, *definitions.values()))
     if count > MAX_PROPERTIES:
         return f"there are {count} properties, and at most {MAX_PROPERTIES} are allowed"

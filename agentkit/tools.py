@@ -44,6 +44,7 @@ from agentkit.signature import (
     has_text_annotations,
     names_tool_context,
     read_parameters,
+    read_signature,
     resolve_annotation,
     to_field,
     underlying_function,
@@ -51,8 +52,13 @@ from agentkit.signature import (
 from agentkit.strict import every_node, strict_reason
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from random import Random
+    from uuid import UUID
+
     from agentkit.json import JSONObject
     from agentkit.signature import Field
+    from agentkit.tape import Sources
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,7 +85,7 @@ class ToolContext(Generic[Deps]):
         return ctx.deps.cancel(order_id, key=ctx.idempotency_key)
     """
 
-    __slots__ = ("_emit", "call_id", "deps", "idempotency_key", "tool_name")
+    __slots__ = ("_emit", "_given_sources", "_place", "_random", "call_id", "deps", "idempotency_key", "tool_name")
 
     def __init__(
         self,
@@ -89,7 +95,10 @@ class ToolContext(Generic[Deps]):
         idempotency_key: str = "",
         tool_name: str = "",
         emit: Callable[[object], None] | None = None,
+        sources: Sources | None = None,
+        place: str = "",
     ) -> None:
+        """`sources` give the moment and chance; `place` says which call of a run this is, the same in every replay."""
         self.deps = deps
         """What the run was given as `deps`."""
         self.call_id = call_id
@@ -99,6 +108,31 @@ class ToolContext(Generic[Deps]):
         self.tool_name = tool_name
         """The name under which the model called the tool."""
         self._emit = emit
+        self._given_sources = sources
+        self._place = place
+        self._random: Random | None = None
+
+    def now(self) -> datetime:
+        """Return the moment, with its time zone. Under a cassette it is the one that was recorded, and stands still."""
+        return self._sources().now()
+
+    @property
+    def random(self) -> Random:
+        """This call's own source of chance. Under a cassette it draws what it drew when it was recorded."""
+        if self._random is None:
+            self._random = self._sources().random(self._place)
+        return self._random
+
+    def uuid(self) -> UUID:
+        """Return a random UUID, drawn from `random`."""
+        from uuid import UUID
+
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    def _sources(self) -> Sources:
+        from agentkit.tape import LIVE
+
+        return self._given_sources or LIVE
 
     def emit(self, data: object) -> None:
         """Report progress: whoever streams the run gets a `ToolProgress` event. The model never sees it."""
@@ -182,6 +216,7 @@ class Tool(Generic[P, R_co]):
         self._plans = _Plans()
         self._plans_when_bound = _Plans()
         self._definition: JSONObject | None = None
+        self._signature: inspect.Signature | None = None
         functools.update_wrapper(self, inner, updated=())
         if given is None:
             self._look_ahead()
@@ -309,7 +344,7 @@ class Tool(Generic[P, R_co]):
     def _bind_to(self, receiver: object) -> Tool[P, R_co]:
         # One schema serves all objects of a class, and it is built once.
         method = types.MethodType(self.function, receiver)
-        return self._changed(function=method, _binds="nothing", _plans=self._plans_when_bound)
+        return self._changed(function=method, _binds="nothing", _signature=None, _plans=self._plans_when_bound)
 
     def _planned(self) -> _Plan:
         if self._plans.built is None:
@@ -322,11 +357,14 @@ class Tool(Generic[P, R_co]):
         names = self._names
         if names is not None:  # with what the enclosing function, if it still runs, has defined since
             names = {**enclosing_names(self.function), **names}
-        return _plan_from_function(self.function, self.name, self._docstring, self._options.strict, names or {})
+        return _plan_from_function(
+            self.function, self.name, self._docstring, self._options.strict, names or {}, self._signature
+        )
 
     def _look_ahead(self) -> None:
         """Refuse early what needs no types, and keep the local names that the annotations may mention."""
-        parameters = read_parameters(self.function, self.name, unbound=self._binds != "nothing")
+        self._signature = signature = read_signature(self.function, self.name)
+        parameters = read_parameters(signature, self.function, self.name, unbound=self._binds != "nothing")
         if has_text_annotations(parameters):
             self._names = enclosing_names(self.function)
 
@@ -522,6 +560,7 @@ def _plan_from_function(
     docstring: Docstring,
     strict: bool | None,
     names: Mapping[str, object],
+    signature: inspect.Signature | None,
 ) -> _Plan:
     owner = f"tool {name!r}"
     if inspect.isasyncgenfunction(function):
@@ -529,7 +568,7 @@ def _plan_from_function(
             f"{owner} is an async generator. A tool returns one value. "
             "Return a list, and report progress with ToolContext.emit."
         )
-    parameters = read_parameters(function, name)
+    parameters = read_parameters(signature or read_signature(function, name), function, name)
     fields: list[Field] = []
     context: str | None = None
     for item in parameters:

@@ -1,7 +1,5 @@
 """How long it takes to import agentkit, and to get from the start of a process to the first bytes of a request.
 
-    python -m benchmarks.startup [--save]
-
 Measured from outside: wall and CPU time of fresh processes; the first row is what the interpreter itself takes. The
 script that agentkit is held against makes a tool's schema with pydantic's TypeAdapter, and posts it with httpx.
 """
@@ -17,16 +15,14 @@ import subprocess
 import sys
 import time
 
-from benchmarks.surroundings import print_table, save
+from benchmarks.surroundings import Figure
 
 TIMES = 15
-HEAD = ("what", "wall, ms", "cpu, ms")
-
 IMPORTS = {
-    "an empty script": "pass",
-    "import agentkit": "import agentkit",
-    "from agentkit import Agent, Client, tool": "from agentkit import Agent, Client, tool",
-    "import httpx": "import httpx",
+    "nothing": "pass",
+    "agentkit": "import agentkit",
+    "the names": "from agentkit import Agent, Client, tool",
+    "httpx": "import httpx",
 }
 
 TOOL = '''
@@ -45,10 +41,11 @@ from agentkit import Agent, Client, tool
 agent = Agent(model="m", tools=[tool(weather)])
 client = Client(sys.argv[1], "k", trust_env=False)
 """
+BY_HAND = "httpx and TypeAdapter"
 FIRST_REQUESTS = {
     "agentkit, run_sync": AGENT + 'agent.run_sync("hi", client=client)',
     "agentkit, run": AGENT + 'import asyncio; asyncio.run(agent.run("hi", client=client))',
-    "httpx and TypeAdapter": f"""
+    BY_HAND: f"""
 import asyncio, sys
 import httpx
 from pydantic import TypeAdapter
@@ -94,21 +91,24 @@ def _cpu_of(process: subprocess.Popen[bytes]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def main() -> None:
-    """Measure, print, and save where asked."""
+def measure() -> list[Figure]:
+    """Return the ratios of CPU times."""
     cases = [(name, run, code) for name, code in IMPORTS.items()]
-    cases += [(f"first request: {name}", run_to_first_bytes, code) for name, code in FIRST_REQUESTS.items()]
-    measured: dict[str, list[tuple[float, float]]] = {name: [] for name, _, _ in cases}
+    cases += [(name, run_to_first_bytes, code) for name, code in FIRST_REQUESTS.items()]
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name, _, _ in cases}
     for _, way, code in cases:
         way(code)  # compiles what isn't, and brings the files into memory
     for _ in range(TIMES):
         for name, way, code in cases:
-            measured[name].append(way(code))
-    rows = [[name, *map(statistics.median, zip(*found, strict=True))] for name, found in measured.items()]
-    print_table(HEAD, rows)
-    if "--save" in sys.argv[1:]:
-        save("startup", HEAD, rows)
-
-
-if __name__ == "__main__":
-    main()
+            taken[name].append(way(code))
+    wall, cpu = ({name: statistics.median(one[i] for one in found) for name, found in taken.items()} for i in (0, 1))
+    own, by_hand = FIRST_REQUESTS.keys() - {BY_HAND}, BY_HAND
+    return [
+        Figure("import agentkit / import httpx", cpu["agentkit"] / cpu["httpx"], 1.5),
+        Figure("from agentkit import Agent, Client, tool / import httpx", cpu["the names"] / cpu["httpx"], 1.5),
+        *(
+            Figure(f"process start to first bytes: {name} / {by_hand}", cpu[name] / cpu[by_hand], 1.2)
+            for name in sorted(own)
+        ),
+        Figure("process start to first bytes: agentkit, run, wall ms", wall["agentkit, run"]),
+    ]

@@ -8,15 +8,31 @@ import datetime
 import json
 import os
 import platform
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("agentkit", "httpx", "httpcore", "h11", "pydantic")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure with a bound."""
+
+    name: str
+    found: float
+    at_most: float | None = None
+
+    def row(self) -> tuple[object, ...]:
+        """Return it as a table's row."""
+        if self.at_most is None:
+            return self.name, self.found, "", ""
+        return self.name, self.found, self.at_most, "" if self.found <= self.at_most else "over"
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -28,16 +44,31 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         print("| " + " | ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)) + " |")
 
 
-def save(name: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write `benchmarks/results/<name>.json`."""
-    found = {
+def describe() -> dict[str, object]:
+    """Return date, machine and versions."""
+    return {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        "machine": {"cores": os.cpu_count(), "system": platform.system(), "architecture": platform.machine()},
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "system": platform.system(),
+            "architecture": platform.machine(),
+        },
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
-        "rows": [
-            {key: round(cell, 3) if isinstance(cell, float) else cell for key, cell in zip(head, row, strict=True)}
-            for row in rows
-        ],
     }
+
+
+def save(about: Mapping[str, object], cases: Mapping[str, object], figures: Sequence[Figure]) -> None:
+    """Write `benchmarks/results/run.json`."""
+    rows = [{**asdict(figure), "found": round(figure.found, 3)} for figure in figures]
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps({**about, "cases": cases, "figures": rows}, indent=1)
+    (RESULTS / "run.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

@@ -14,6 +14,7 @@ import zlib
 import httpx
 import pytest
 
+from agentkit.address import parse_address
 from agentkit.client import Client
 from agentkit.errors import (
     BadRequest,
@@ -199,8 +200,9 @@ def test_a_gzip_bomb_is_unpacked_in_small_pieces():
             lambda _: httpx.Response(200, content=bomb(), headers={"Content-Encoding": "gzip"})
         )
         timeouts = Timeouts()
-        wire = Wire(httpx.URL("http://x"), transport=transport, verify=True, trust_env=False, timeouts=timeouts)
-        answer = await wire.send("POST", httpx.URL("http://x"), [], b"")
+        address = parse_address("http://x")
+        wire = Wire(address, transport=transport, verify=True, trust_env=False, timeouts=timeouts)
+        answer = await wire.send("POST", address, [], b"")
         sizes = []
         while piece := await answer.next_chunk():
             sizes.append(len(piece))
@@ -262,7 +264,7 @@ def test_cookies_are_not_kept():
 
 
 def test_surplus_bytes_are_not_the_next_answer():
-    """httpcore keeps what follows a body, and would read it as the answer to the next request."""
+    """What follows a body would be read as the answer to the next request."""
     first, evil, second = plain("first"), plain("evil"), plain("second")
     with byte_server(serve(first + evil), serve(second)) as server, Client(server.url, trust_env=False) as client:
         assert client.respond_sync(BODY).output_text == "first"
@@ -620,18 +622,22 @@ def test_a_file_that_holds_no_certificate(tmp_path):
 # Secrets and limits
 
 
-def test_no_logger_prints_the_key(caplog):
-    """httpcore logs every step at DEBUG."""
-    with caplog.at_level(logging.DEBUG), byte_server(serve(refused(429, None, "Retry-After: 2"), plain())) as server:
-        ask(server, retry=instantly(), headers={"x-api-key": "other-secret"})
-    assert any(record.name.startswith("httpcore") for record in caplog.records)
+@pytest.mark.parametrize("by_proxy", [False, True])
+def test_no_logger_prints_the_key(caplog, monkeypatch, by_proxy):
+    """httpcore, through which proxies are reached, logs every step at DEBUG."""
+    replies = refused(429, None, "Retry-After: 2"), plain()
+    with caplog.at_level(logging.DEBUG), byte_server(serve(*replies)) as server:
+        if by_proxy:
+            monkeypatch.setenv("HTTP_PROXY", server.url.removesuffix("/v1"))
+            monkeypatch.delenv("NO_PROXY", raising=False)
+        with Client(server.url, KEY, retry=instantly(), headers={"x-api-key": "other-secret"}) as client:
+            assert client.respond_sync(BODY).output_text == "Hi"
+    assert any(record.name.startswith("httpcore") for record in caplog.records) == by_proxy
     assert KEY not in caplog.text
     assert "other-secret" not in caplog.text
 
 
 def test_many_connections_at_once():
-    """More than one of httpx's pools holds."""
-
     async def main(server):
         async with Client(server.url, trust_env=False) as client:
             return await asyncio.gather(*(client.respond(BODY) for _ in range(35)))

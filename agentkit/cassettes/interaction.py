@@ -58,8 +58,11 @@ class Failure:
     """An error of the connection, in place of an answer or in the middle of one."""
 
     kind: str
-    """The name of httpx's class for it, such as `ReadError`."""
+    """`TransportError`, `Timeout` or `ProtocolError`, as agentkit's client raises it; the name of httpx's class, such
+    as `ReadError`, where httpx raised it; `Left` where the reader left before the end."""
     message: str = ""
+    retry: str = "transient"
+    """How the retry policy took it, see `TransportError.kind`: that depends on more than the error's class."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 import agentkit
+from agentkit.cli.cassettes.commands import cassettes
+from agentkit.cli.parameters import FILE, complete_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-FILE = click.Path(dir_okay=False, path_type=Path)
+    from pathlib import Path
 
 
 def run_app(args: Sequence[str] | None = None) -> int:
@@ -32,11 +31,6 @@ def run_app(args: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def complete_file(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Have the shell complete a file's name."""
-    return [CompletionItem(incomplete, type="file")]
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(agentkit.__version__, message="agentkit %(version)s")
 def app() -> None:
@@ -52,6 +46,7 @@ def app() -> None:
       agentkit run agent.py --continue talk.json --save talk.json "And the oldest?"
       git diff | agentkit run reviewer.py - > review.txt
       agentkit run agent.py --json "..." | jq .usage
+      agentkit run agent.py --cassette trip.yaml --from-turn 3 "And by train?"
 
     \b
     Exit codes:
@@ -65,6 +60,9 @@ def app() -> None:
 @click.argument("prompt", required=False)
 @click.option("--save", type=FILE, help="Write the conversation to this file, however the run ends.")
 @click.option("--continue", "continued", type=FILE, help="Go on from a conversation that --save wrote.")
+@click.option("--cassette", type=FILE, help="Run in this cassette; AGENTKIT_CASSETTE says how, by default it replays.")
+@click.option("--from-turn", type=int, metavar="K", help="Take the cassette's turns up to K as given, and go on live.")
+@click.option("--rerun-tools", is_flag=True, help="Run the calls of turn K anew, with the tools as they are.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object instead, errors included.")
 @click.option("--reasoning", is_flag=True, help="Show the model's reasoning, dimmed.")
 @click.option("--model", help="Ask this model instead of the agent's.")
@@ -75,6 +73,9 @@ def run(
     prompt: str | None,
     save: Path | None,
     continued: Path | None,
+    cassette: Path | None,
+    from_turn: int | None,
+    rerun_tools: bool,
     as_json: bool,
     reasoning: bool,
     model: str | None,
@@ -93,6 +94,10 @@ def run(
     The answer goes to stdout. Tool calls, warnings and the last line (turns, tokens, speed, time) go to
     stderr, and so do the prints of the file and its tools. On a terminal the text is shown as it comes,
     elsewhere once it is whole. Control characters in it are shown as escapes (\\x1b); --json has them exactly.
+
+    With --from-turn, what was recorded is taken as it is, for free, up to and with turn K as agentkit cassettes show
+    counts; from there on the file's own instructions and tools go on. Where turn K was an answer, PROMPT is said
+    next (by default what was said there); in the middle of a run, and with K 0, it takes the place of the prompt.
     """
     from agentkit.cli.running import RunOptions, run_agent
 
@@ -103,6 +108,9 @@ def run(
             as_json=as_json,
             save=save,
             continued=continued,
+            cassette=cassette,
+            from_turn=from_turn,
+            rerun_tools=rerun_tools,
             reasoning=reasoning,
             model=model,
             base_url=base_url,
@@ -205,18 +213,53 @@ def tools(file: str, as_json: bool) -> int:
     epilog="""
     \b
     Examples:
+      agentkit replay cassettes/test_weather/test_oslo.yaml
+      agentkit replay trip.yaml --speed 2
+      agentkit replay trip.yaml > answer.txt
+
+    \b
+    Exit codes:
+      0    played to the end, or as far as was wanted
+      2    a mistake in the command or the file
+      130  Ctrl-C; after another signal 128 plus its number
+    """
+)
+@click.argument("file", type=FILE, shell_complete=complete_file)
+@click.option(
+    "--speed", type=click.FloatRange(min=0), help="Don't wait for keys; 1: as it came, 2: twice as fast, 0: at once."
+)
+@click.option("--reasoning", is_flag=True, help="Show the model's reasoning, dimmed.")
+def replay(file: Path, speed: float | None, reasoning: bool) -> int:
+    """Play a recorded run: its text as it came, its tool calls and what they gave. No agent's code is needed.
+
+    On a terminal it waits after each turn for a key: Enter goes on, q ends. With --speed it goes on by itself.
+    A recording that keeps no times is played at 20 ms for each piece. Elsewhere than on a terminal all is
+    written at once, the answers to stdout and the rest to stderr, as agentkit run does.
+    """
+    from agentkit.cli.replaying import replay_cassette
+
+    return replay_cassette(file, speed=speed, reasoning=reasoning)
+
+
+@app.command(
+    epilog="""
+    \b
+    Examples:
       agentkit serve script.yaml
       agentkit serve script.py --port 0 --log-json
       agentkit serve script.yaml --fault-rate 0.2 --fault-seed 7 --faults transient
+      agentkit serve --cassette cassettes/test_weather/test_oslo.yaml
       AGENTKIT_BASE_URL=http://127.0.0.1:8000/v1 agentkit doctor
 
     \b
     Exit codes:
       0    ended by Ctrl-C or SIGTERM
-      2    a mistake in the command or the script, or the port is taken
+      2    a mistake in the command, the script or the cassette, or the port is taken
     """
 )
-@click.argument("script", type=FILE, shell_complete=complete_file)
+@click.argument("script", required=False, type=FILE, shell_complete=complete_file)
+@click.option("--cassette", type=FILE, help="Serve this recording instead of a script.")
+@click.option("--speed", type=click.FloatRange(min=0), help="Of a recording: 0 at once (the default), 1 as it came.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--model", "models", multiple=True, metavar="NAME", help="A model it knows; may be given several times.")
@@ -229,7 +272,9 @@ def tools(file: str, as_json: bool) -> int:
 @click.option("--quiet", is_flag=True, help="Say nothing of requests.")
 @click.option("--log-json", is_flag=True, help="Say it in JSON, a line for each request.")
 def serve(
-    script: Path,
+    script: Path | None,
+    cassette: Path | None,
+    speed: float | None,
     host: str,
     port: int,
     models: tuple[str, ...],
@@ -242,20 +287,26 @@ def serve(
     quiet: bool,
     log_json: bool,
 ) -> int:
-    """Serve a scripted model over HTTP, as a stateless Responses API.
+    """Serve a scripted model, or a recording, over HTTP, as a stateless Responses API.
 
     SCRIPT is a YAML file, or a Python file that defines script: a function of the request, or a list of replies.
     Options go over what the script itself says.
+
+    With --cassette, whoever asks what was asked when it was recorded gets what was answered, in its chunks, errors
+    and broken connections included; equal requests are answered in their order, then it begins again. What isn't
+    recorded is a 404 that says how it differs.
 
     On stderr it says in one line per request what it did. GET /requests gives what it was asked, and the header
     x-agentkit-fault asks for a fault. It needs the extra server. Keep a key off the command line with
     AGENTKIT_SERVE_KEY.
     """
-    from agentkit.cli.serving import ServeOptions, serve_script
+    from agentkit.cli.serving import ServeOptions, serve_until_stopped
 
-    return serve_script(
+    return serve_until_stopped(
         ServeOptions(
             script=script,
+            cassette=cassette,
+            speed=speed,
             host=host,
             port=port,
             models=models,
@@ -305,3 +356,6 @@ def doctor(url: str | None, model: str | None, quick: bool, as_json: bool) -> in
     from agentkit.cli.diagnosis import diagnose
 
     return diagnose(url, model=model, probing=not quick, as_json=as_json)
+
+
+app.add_command(cassettes)

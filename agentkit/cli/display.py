@@ -63,13 +63,19 @@ class RunDisplay:
         as_text: bool = True,
         reasoning: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        timed: bool = True,
     ) -> None:
-        """`as_text` is False for an agent whose answer is shown as JSON, once it is checked."""
+        """Make a display.
+
+        `as_text` is False for an agent whose answer is shown as JSON, once it is checked. `timed` is False for a
+        recorded run, of which nobody knows how long its tools took.
+        """
         self._answer, self._notes = outputs.answer, outputs.notes
         self._as_text = as_text
         self._live = as_text and outputs.answer.is_terminal
         self._reasoning = reasoning
         self._clock = clock
+        self._timed = timed
         self._start = clock()
         self._asked_at = self._start
         self._model_s = 0.0
@@ -104,7 +110,8 @@ class RunDisplay:
                     self._shown = ""
             case RetryWaiting(wait_s, _, error):
                 self._asked_at = self._clock() + wait_s
-                self._warn(f"{_described(error)} Trying again in {duration(wait_s)}.")
+                when = f" in {duration(wait_s)}" if self._timed else ""
+                self._warn(f"{_described(error)} Trying again{when}.")
             case AttemptDiscarded():
                 self._discard()
             case OutputRejected(message, attempt):
@@ -116,12 +123,16 @@ class RunDisplay:
     def finish(self, result: Result[object]) -> None:
         """Show the answer, as far as it doesn't stand there yet, and what the run took."""
         text = result.text if self._as_text else json_text(result.output, is_unicode=self._answer.is_unicode)
+        self.end(text, turns=result.turns, usage=result.usage)
+
+    def end(self, text: str, *, turns: int, usage: Usage) -> None:
+        """Show the answer, given as text, and what the run took."""
         if not (self._live and self._shown and self._shown.endswith(text)):
             self._enter("answer")
             self._answer.write(harmless(text))
         self._answer.break_line()
-        took = self._clock() - self._start
-        self._note_parts(summary(result.turns, result.usage, took_s=took, model_s=self._model_s))
+        took = self._clock() - self._start if self._timed else None
+        self._note_parts(summary(turns, usage, took_s=took, model_s=self._model_s))
 
     def interrupted(self, before: Transcript, now: Transcript) -> None:
         """Show what an interrupt cut off, by how the transcript grew."""
@@ -167,7 +178,7 @@ class RunDisplay:
     def _end_call(self, event: ToolFinished) -> None:
         failed = event.outcome != "ok"
         head = call_head(event.name, self._arguments.get(event.call_id, ""), self._notes.columns, self._notes.glyphs)
-        took = "" if event.outcome == "not_run" else duration(event.duration_s)
+        took = duration(event.duration_s) if self._timed and event.outcome != "not_run" else ""
         line = with_result(head, event.output, self._notes, failed=failed, took=took)
         if self._open_line != (self._notes.writes, event.call_id):
             self._enter(("call", event.call_id))
@@ -255,18 +266,21 @@ def show_arguments(arguments: str) -> str:
     return one_line(", ".join(f"{key}={json.dumps(item, ensure_ascii=False)[:4096]}" for key, item in value.items()))
 
 
-def summary(turns: int, usage: Usage, *, took_s: float, model_s: float) -> list[str]:
-    """Return the parts of the last line. The speed is the server's word, or else seen from here."""
+def summary(turns: int, usage: Usage, *, took_s: float | None, model_s: float) -> list[str]:
+    """Return the parts of the last line; `took_s` None: of a recorded run.
+
+    The speed is the server's word, or else seen from here.
+    """
     parts = [f"{turns} {'turn' if turns == 1 else 'turns'}"]
     if usage:
         parts.append(tokens(usage))
-        seconds = usage.total_latency or model_s
+        seconds = 0.0 if took_s is None else usage.total_latency or model_s
         if usage.output_tokens and seconds > 0:
             speed = usage.output_tokens / seconds
             parts.append(f"{speed:,.0f} tokens/s" if speed >= 10 else f"{speed:.1f} tokens/s")
     elif turns:
         parts.append("tokens unknown")
-    return [*parts, duration(took_s)]
+    return [*parts, "as recorded" if took_s is None else duration(took_s)]
 
 
 def tokens(usage: Usage) -> str:

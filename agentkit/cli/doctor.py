@@ -48,6 +48,7 @@ NEEDED: Final = ("httpx", "pydantic", "tenacity", "jinja2")
 EXTRAS: Final = {
     "cli": ("click", "prompt_toolkit", "rich"),
     "server": ("starlette", "uvicorn", "pyyaml"),
+    "cassettes": ("vcrpy", "pyyaml"),
 }
 """What users install by name, and what it brings; the package's own metadata is stale after `git pull`."""
 

@@ -15,17 +15,20 @@ from agentkit.cli.interrupts import SIGNALLED, Interrupts
 from agentkit.cli.prepared import prepare
 from agentkit.cli.report import encode_report, error_object, result_object
 from agentkit.cli.saving import check_writable, read_transcript, write_transcript
-from agentkit.cli.terminal import harmless, open_outputs
+from agentkit.cli.terminal import harmless, one_line, open_outputs
 from agentkit.errors import UsageError
 from agentkit.portal import run_blocking
+from agentkit.step import Finish, Stop, next_action
 from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from agentkit import Result, SyncRun
+    from agentkit.cassettes.past import Past
     from agentkit.cli.terminal import Outputs
-    from agentkit.json import JSONObject
+    from agentkit.items import Item
+    from agentkit.json import JSON, JSONObject
 
 OK: Final = 0
 FAILED: Final = 1
@@ -41,6 +44,9 @@ class RunOptions:
     as_json: bool = False
     save: Path | None = None
     continued: Path | None = None
+    cassette: Path | None = None
+    from_turn: int | None = None
+    rerun_tools: bool = False
     reasoning: bool = False
     model: str | None = None
     base_url: str | None = None
@@ -67,6 +73,7 @@ class Conversation:
         self._outputs = outputs
         self._display: RunDisplay | None = None
         self._before = Transcript()
+        self._input: str | list[Item] | None = None
         self._run: SyncRun[object] | None = None
 
     def prepare(self) -> None:
@@ -76,13 +83,41 @@ class Conversation:
             check_writable(options.save)
         if options.continued is not None:
             self._before = read_transcript(options.continued)
-        self._prompt = _read_prompt(options.prompt, self._before)
+        if options.from_turn is not None:
+            self._begin_in_a_recording(options.cassette, options.from_turn)
+        elif options.rerun_tools:
+            raise UsageError("--rerun-tools is for the calls of the turn that --from-turn names. Give both.")
+        else:
+            self._input = _read_prompt(options.prompt, self._before)
         self._prepared = prepare(
             options.target, model=options.model, base_url=options.base_url, max_turns=options.max_turns
         )
 
+    def _begin_in_a_recording(self, path: Path | None, turn: int) -> None:
+        """Take what was recorded up to a turn as given. Raises UsageError."""
+        options = self._options
+        if path is None or options.continued is not None:
+            raise UsageError("--from-turn goes on from a recording. Give --cassette FILE, and no --continue.")
+        from agentkit.cassettes.past import open_past
+
+        past = open_past(path, turn=turn)
+        given = None if options.prompt is None else _read_prompt(options.prompt, Transcript())
+        self._before, self._input = asked_anew(past, given, rerun_tools=options.rerun_tools)
+        if not options.as_json:
+            note = f"up to turn {turn} as recorded in {path}; what follows is live."
+            self._outputs.notes.line(f"{self._outputs.notes.glyphs.dash} {one_line(note)}", "dim")
+
     def run(self) -> Result[object]:
         """Run to the end, showing what happens."""
+        path = self._options.cassette
+        if path is None or self._options.from_turn is not None:
+            return self._run_live()
+        from agentkit import cassette
+
+        with cassette(path):
+            return self._run_live()
+
+    def _run_live(self) -> Result[object]:
         prepared = self._prepared
         deps = run_blocking(prepared.loaded.deps)
         if not self._options.as_json:
@@ -90,7 +125,7 @@ class Conversation:
                 self._outputs, as_text=prepared.agent.output_type is str, reasoning=self._options.reasoning
             )
         self._run = prepared.agent.stream_sync(
-            self._prompt, transcript=self._before, deps=deps, client=prepared.client, limits=prepared.limits
+            self._input, transcript=self._before, deps=deps, client=prepared.client, limits=prepared.limits
         )
         logged = contextlib.nullcontext() if self._display is None else self._display.logged()
         with logged, self._run as run:
@@ -186,3 +221,31 @@ def _read_prompt(given: str | None, transcript: Transcript) -> str | None:
             f"the conversation ends in calls that haven't run yet ({names}). Continue it without a prompt first."
         )
     return given
+
+
+def asked_anew(past: Past, prompt: str | None, *, rerun_tools: bool) -> tuple[Transcript, str | list[Item] | None]:
+    """Return the conversation to go on from, and what is said first.
+
+    Where the turn was an answer, that is the prompt, or else what was said next in the recording. In the middle of a
+    run the prompt takes the place of the one that began it.
+    """
+    told = past.open if rerun_tools else past.transcript
+    if isinstance(next_action(told), Finish | Stop):
+        if prompt is None and not past.following:
+            raise UsageError("the recording has nothing after that turn. Give a prompt to go on with.")
+        return told, prompt if prompt is not None else list(past.following)
+    return told if prompt is None else with_prompt(told, prompt), None
+
+
+def with_prompt(transcript: Transcript, prompt: str) -> Transcript:
+    """Return a conversation whose last user message says something else; its pictures and files stay."""
+    items = transcript.items
+    index = next((i for i in reversed(range(len(items))) if items[i].get("role") == "user"), None)
+    if index is None:
+        raise UsageError("the recording has no prompt that could be replaced. Leave it out.")
+    content = items[index].get("content")
+    kept = (
+        [part for part in content if isinstance(part, dict) and "text" not in part] if isinstance(content, list) else []
+    )
+    said: list[JSON] = [{"type": "input_text", "text": prompt}, *kept]
+    return transcript.replace(index, {**items[index], "content": said if kept else prompt})

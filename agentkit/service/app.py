@@ -110,16 +110,16 @@ class Service:
         """
         allowed, name = _route(path)
         if allowed is None:
-            return _json_answer(404, {"error": "Not found"})
+            return json_answer(404, {"error": "Not found"})
         if method.upper() not in allowed:
-            answer = _json_answer(405, {"error": "Method not allowed"})
+            answer = json_answer(405, {"error": "Method not allowed"})
             return replace(answer, headers=(*answer.headers, ("allow", ", ".join(allowed))))
         if "POST" in allowed:
             return await self._respond(headers, body, exchange)
         if name is None:
-            return _json_answer(200, {"object": "list", "data": [_model(each) for each in self._models or MODELS]})
+            return json_answer(200, {"object": "list", "data": [model_object(each) for each in self._models or MODELS]})
         if name in (self._models or MODELS):
-            return _json_answer(200, _model(name))
+            return json_answer(200, model_object(name))
         return self._refusal(_unknown_model(name))
 
     async def _respond(self, headers: Mapping[str, str], body: bytes, exchange: Exchange | None) -> HTTPAnswer:
@@ -308,7 +308,8 @@ def _whole(text: str) -> list[str]:
     return [text] if text else []
 
 
-def _model(name: str) -> JSONObject:
+def model_object(name: str) -> JSONObject:
+    """Return a model as `GET /models` lists it."""
     return {
         "id": name,
         "object": "model",
@@ -324,7 +325,8 @@ def _unknown_model(name: object) -> InvalidRequest:
     return InvalidRequest(f"Model not found: {name}", status=404, code="model_not_found", param="model")
 
 
-def _json_answer(status: int, value: JSONObject) -> HTTPAnswer:
+def json_answer(status: int, value: JSONObject) -> HTTPAnswer:
+    """Return an answer in JSON."""
     return HTTPAnswer(status, (_JSON,), json.encode(value))
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -27,7 +27,7 @@ from agentkit.service.sse import Wire
 from agentkit.service.validation import SAMBANOVA, Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -69,14 +69,53 @@ def make_app(
     rate-limit headers name a large one. `exchanges` keeps what was asked. `log` gives `write`, stderr by
     default, a line per request.
     """
+    loaded = script if isinstance(script, LoadedScript) else LoadedScript(lambda: script)
+
+    def start() -> Service:
+        return Service(
+            loaded.make(),
+            rules=rules,
+            models=loaded.models if models is None else models,
+            wire=Wire(done=loaded.done if done is None else done),
+            keep_requests=False,
+            misbehaviour=Misbehaviour(
+                rate=loaded.fault_rate if fault_rate is None else fault_rate,
+                seed=loaded.fault_seed if fault_seed is None else fault_seed,
+                faults=loaded.faults if faults is None else faults,
+            ),
+        )
+
+    return app_of(
+        start,
+        api_key=api_key,
+        requests_per_minute=requests_per_minute,
+        exchanges=exchanges,
+        log=log,
+        write=write,
+    )
+
+
+class Answering(Protocol):
+    """What stands behind the connections: a `Service`, or a recording."""
+
+    async def handle(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, exchange: Exchange | None = None
+    ) -> HTTPAnswer:
+        """Answer one request. Raises `ConnectionCut` where the connection is to fail before an answer."""
+
+
+def app_of(
+    start: Callable[[], Answering],
+    *,
+    api_key: str | None = None,
+    requests_per_minute: int | None = None,
+    exchanges: Exchanges | None = None,
+    log: LogFormat | None = None,
+    write: Callable[[str], object] | None = None,
+) -> Starlette:
+    """Return the ASGI application around what `start` gives; it is asked anew where everything is to begin again."""
     endpoint = _Endpoint(
-        script if isinstance(script, LoadedScript) else LoadedScript(lambda: script),
-        models=models,
-        rules=rules,
-        done=done,
-        fault_rate=fault_rate,
-        fault_seed=fault_seed,
-        faults=faults,
+        start,
         api_key=api_key,
         limits=_Limits(requests_per_minute),
         exchanges=exchanges or Exchanges(),
@@ -145,14 +184,8 @@ class _Endpoint:
 
     def __init__(
         self,
-        script: LoadedScript,
+        start: Callable[[], Answering],
         *,
-        models: Sequence[str] | None,
-        rules: Rules | None,
-        done: bool | None,
-        fault_rate: float | None,
-        fault_seed: int | None,
-        faults: Sequence[str] | None,
         api_key: str | None,
         limits: _Limits,
         exchanges: Exchanges,
@@ -161,21 +194,6 @@ class _Endpoint:
     ) -> None:
         if log not in ("text", "json", None):
             raise UsageError(f"log={log!r}; allowed are 'text', 'json' and None.")
-
-        def start() -> Service:
-            return Service(
-                script.make(),
-                rules=rules,
-                models=script.models if models is None else models,
-                wire=Wire(done=script.done if done is None else done),
-                keep_requests=False,
-                misbehaviour=Misbehaviour(
-                    rate=script.fault_rate if fault_rate is None else fault_rate,
-                    seed=script.fault_seed if fault_seed is None else fault_seed,
-                    faults=script.faults if faults is None else faults,
-                ),
-            )
-
         self._start = start
         self._service = start()
         self._api_key = api_key

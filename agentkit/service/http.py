@@ -21,7 +21,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentkit import json
+from agentkit import __version__, json
 from agentkit.errors import UsageError
 from agentkit.service.app import failure_answer
 from agentkit.service.exchanges import Exchanges
@@ -57,6 +57,8 @@ __all__ = ["RunningServer", "make_app", "running", "serve"]
 
 _HEADERS_S = 60.0
 """How long a connection may take to say what it wants."""
+SERVER = f"agentkit-serve/{__version__}"
+"""What the header `server` of each answer says, so that a recording can tell who was asked."""
 _HALF_CLOSED_S = 1.0
 """How long a client that has ended its side of the connection is answered."""
 _GRACE_S = 2
@@ -100,13 +102,26 @@ def serve(
         log=log,
         write=tell,
     )
+    serve_app(app, host=host, port=port, log=log, write=tell, on_ready=on_ready)
+
+
+def serve_app(
+    app: ASGIApp,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    log: LogFormat | None = "text",
+    write: Callable[[str], object] = write_stderr,
+    on_ready: Callable[[str], object] | None = None,
+) -> None:
+    """Serve an application until Ctrl-C or SIGTERM, then return; see `serve`."""
     listener = _listen(host, port)
     base_url = _base_url(listener)
     if on_ready is not None:
         on_ready(base_url)
     else:
         told = json.encode({"listening": base_url}).decode() if log == "json" else f"listening on {base_url}"
-        tell(f"{told}\n")
+        write(f"{told}\n")
     with contextlib.suppress(KeyboardInterrupt), _sigterm_as_return():
         asyncio.run(_server(app).serve(sockets=[listener]))
 
@@ -163,6 +178,20 @@ def running(
         log=log,
         write=write,
     )
+    with running_app(app, exchanges, host=host, port=port, patience_s=patience_s) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_app(
+    app: ASGIApp,
+    exchanges: Exchanges,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    patience_s: float = _HEADERS_S,
+) -> Iterator[RunningServer]:
+    """Serve an application from a thread as long as the `with` block runs; see `running`."""
     listener = _listen(host, port)
     server = _server(app, patience_s)
     # listening already: a request that comes before the loop turns waits in the backlog
@@ -318,6 +347,7 @@ def _server(app: ASGIApp, patience_s: float = _HEADERS_S) -> _Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=[("server", SERVER)],
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_S,
     )

@@ -26,7 +26,9 @@ The `agentkit` command comes with the extra `cli`: in the checkout, `pip install
 | `agentkit run` | one prompt, one answer; for scripts and pipes as well |
 | `agentkit chat` | a conversation: history, undo, fork, save |
 | `agentkit tools` | what the model is told of an agent's tools |
-| `agentkit serve` | a scripted model over HTTP, to develop and test against |
+| `agentkit serve` | a scripted model, or a recording, over HTTP, to develop and test against |
+| `agentkit replay` | a recorded run, played as it looked when it was live |
+| `agentkit cassettes` | recordings: listed, shown, compared, reviewed, checked |
 | `agentkit doctor` | why there is no answer, and what a server can do |
 
 Answers go to stdout, everything else to stderr. Text of models and tools is shown with its control,
@@ -49,7 +51,7 @@ _AGENTKIT_COMPLETE=fish_source agentkit | source             # ~/.config/fish/co
 def help_text(command: click.Command, *names: str) -> str:
     context: click.Context | None = None
     for depth, name in enumerate(names):
-        kind = app if depth == 0 else command
+        kind = app if depth == 0 else command if depth == len(names) - 1 else app.commands[name]
         context = kind.make_context(name, [], parent=context, resilient_parsing=True, terminal_width=100)
     assert context is not None
     return command.get_help(context)
@@ -58,9 +60,17 @@ def help_text(command: click.Command, *names: str) -> str:
 def page() -> str:
     parts = [INTRO, f"```text\n$ agentkit --help\n{help_text(app, 'agentkit')}\n```\n"]
     for name in sorted(app.commands):
-        text = help_text(app.commands[name], "agentkit", name)
-        parts.append(f"## agentkit {name}\n\n```text\n$ agentkit {name} --help\n{text}\n```\n")
+        command = app.commands[name]
+        parts.append(section(command, name))
+        if isinstance(command, click.Group):
+            parts += [section(command.commands[below], name, below) for below in sorted(command.commands)]
     return "\n".join(parts)
+
+
+def section(command: click.Command, *names: str) -> str:
+    told = " ".join(("agentkit", *names))
+    text = help_text(command, "agentkit", *names)
+    return f"{'#' * (len(names) + 1)} {told}\n\n```text\n$ {told} --help\n{text}\n```\n"
 
 
 def test_the_page_is_what_help_says() -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agentkit.cassettes.files import write
+from tests.cassettes.made import answered, asking, call, message, output, plain, recorded, user
 from tests.cli.conftest import SLOW
 
 if TYPE_CHECKING:
@@ -419,3 +421,68 @@ def test_a_second_interrupt_at_the_end_changes_nothing(shell: Shell, pause_s: fl
     terminal.interrupt()
     assert terminal.end() == 130
     assert "Traceback" not in terminal.text
+
+
+WHAT_IF = """
+from agentkit import Agent, tool
+from agentkit.testing import ScriptedModel
+
+@tool
+def weather(city: str) -> str:
+    \"\"\"Weather.\"\"\"
+    return "30 C"
+
+agent = Agent(model="m", instructions="Be kind.", tools=[weather])
+said = lambda r: " | ".join(str(i.get("content") or i.get("output") or i["name"]) for i in r["input"])
+client = ScriptedModel(lambda r: f"{r['instructions']} {said(r)}").client()
+"""
+
+
+@pytest.fixture
+def recorded_talk(shell: Shell) -> Shell:
+    """A call, an answer, and what was asked next."""
+    pytest.importorskip("yaml", reason="needs the extra 'cassettes'")
+    shell.write("what_if.py", WHAT_IF)
+    called = [user("Coat?"), call("call_1", "weather", '{"city":"Oslo"}'), output("call_1", "7 C")]
+    recording = recorded(
+        plain(asking(called[:1], instructions="Be brief."), answered([called[1]])),
+        plain(asking(called, instructions="Be brief."), answered([message("Yes.")])),
+        plain(asking([*called, message("Yes."), user("Boots?")], instructions="Be brief."), answered([message("No.")])),
+    )
+    write(shell.folder / "x.yaml", recording)
+    return shell
+
+
+@pytest.mark.parametrize(
+    ("args", "answer"),
+    [
+        (("--from-turn", "0"), "Be kind. Coat?"),
+        (("Hat?", "--from-turn", "0"), "Be kind. Hat?"),
+        (("--from-turn", "1"), "Be kind. Coat? | weather | 7 C"),
+        (("Hat?", "--from-turn", "1"), "Be kind. Hat? | weather | 7 C"),
+        (("--from-turn", "1", "--rerun-tools"), "Be kind. Coat? | weather | 30 C"),
+        (("--from-turn", "2"), "Boots?"),
+        (("Hat?", "--from-turn", "2"), "Hat?"),
+    ],
+)
+def test_what_was_recorded_is_gone_on_from_live(recorded_talk: Shell, args: tuple[str, ...], answer: str) -> None:
+    done = recorded_talk.run("run", "what_if.py", "--cassette", "x.yaml", *args)
+    assert done.stdout.endswith(f"{answer}\n")
+    assert f"up to turn {args[args.index('--from-turn') + 1]} as recorded in x.yaml" in done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--cassette", "x.yaml", "--from-turn", "4"), "x.yaml: turn 4 asked for; it has 3. Give one of 0 to 3."),
+        (("--cassette", "x.yaml", "--from-turn", "3"), "the recording has nothing after that turn. Give a prompt"),
+        (("--from-turn", "1"), "--from-turn goes on from a recording. Give --cassette FILE"),
+        (("Hi", "--cassette", "x.yaml", "--rerun-tools"), "--rerun-tools is for the calls of the turn"),
+        (("--cassette", "none.yaml", "--from-turn", "1"), "none.yaml: there is no such file"),
+    ],
+)
+def test_mistakes_in_going_on_are_2(recorded_talk: Shell, args: tuple[str, ...], words: str) -> None:
+    done = recorded_talk.run("run", "what_if.py", *args)
+    assert words in done.stderr
+    assert done.returncode == 2

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agentkit import AuthenticationError, Client, RetryPolicy, StatusError
+from agentkit.cassettes.files import write
+from tests.cassettes.made import Recorder
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell
@@ -74,6 +76,11 @@ def test_a_script_is_served_until_ctrl_c(shell: Shell) -> None:
         (("script.py", "--faults", "rate_limted"), "there is no fault 'rate_limted'. Did you mean"),
         (("script.py", "--fault-rate", "2"), "2.0 is not in the range"),
         (("script.py", "--port", "70000"), "70000 is not in the range"),
+        ((), "give either a SCRIPT or --cassette FILE."),
+        (("script.py", "--cassette", "x.yaml"), "give either a SCRIPT or --cassette FILE."),
+        (("script.py", "--speed", "1"), "--speed is for --cassette"),
+        (("--cassette", "none.yaml"), "none.yaml: there is no such file"),
+        (("--cassette", "x.yaml", "--fault-rate", "0.5", "--model", "m"), "--model, --fault-rate: for a script only"),
     ],
 )
 def test_mistakes_are_2(shell: Shell, args: tuple[str, ...], words: str) -> None:
@@ -81,6 +88,38 @@ def test_mistakes_are_2(shell: Shell, args: tuple[str, ...], words: str) -> None
     done = shell.run("serve", *args)
     assert words in done.stderr
     assert done.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
+def test_a_cassette_is_served_until_ctrl_c(shell: Shell) -> None:
+    pytest.importorskip("yaml", reason="needs the extra 'cassettes'")
+    recorder = Recorder(["Hello!"])
+    recorder.client().respond_sync({"model": "m", "input": "Hi"})
+    write(shell.folder / "x.yaml", recorder.recording)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "agentkit", "serve", "--cassette", "x.yaml", "--port", "0"],
+        cwd=shell.folder,
+        env=shell._environ(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stderr is not None
+    try:
+        url = server.stderr.readline().removeprefix("listening on ").strip()
+        with Client(url, "any") as client:
+            assert client.respond_sync({"model": "m", "input": "Hi"}).output_text == "Hello!"
+            with pytest.raises(StatusError, match=r"x\.yaml"):
+                client.respond_sync({"model": "m", "input": "Hi there"})
+        server.send_signal(signal.SIGINT)
+        log = server.stderr.read()
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+        server.stderr.close()
+        server.wait()
+    told = [line.partition(" -> ")[2].partition(";")[0] for line in log.splitlines()]
+    assert told == ["200", "404"]
+    assert "turn 1" in log
 
 
 def test_without_the_extra_it_says_what_to_install(shell: Shell) -> None:

@@ -1,0 +1,89 @@
+"""What a cassette never holds is taken out on the way in, and the machine's own folders put back on the way out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from agentkit.cassettes.hiding import clean_uri, hide_named, hide_values, kept_headers, secret_values
+from agentkit.cassettes.scrubbing import Scrubber, Surroundings
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping, Sequence
+
+    from agentkit.cassettes.interaction import Interaction
+    from agentkit.cassettes.scrubbing import ScrubRule
+
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+"""Hosts whose ports are drawn anew each time a test server starts."""
+
+
+class Cleaner:
+    """Replaces secrets, the machine's folders and what the user's rules find; the same in requests and in the file."""
+
+    def __init__(self, rules: Sequence[ScrubRule], surroundings: Surroundings, env: Mapping[str, str]) -> None:
+        self._scrubber = Scrubber(rules, surroundings, hide=(hide_values(secret_values(env)), hide_named))
+        self._user = Scrubber(rules) if rules else None
+        self.is_constant = not any(callable(rule) for rule in rules)
+        """Whether the same text always gives the same text, in other processes too."""
+        self.fingerprint = hashlib.sha256("\n".join(map(_described, rules)).encode()).hexdigest()[:16]
+        """Equal for rules that do the same to what a file holds."""
+
+    @classmethod
+    def here(cls, rules: Sequence[ScrubRule], places: Mapping[str, str]) -> Cleaner:
+        """Make one for this process: its folders, and the secrets in its environment."""
+        return cls(rules, Surroundings.here(places), os.environ)
+
+    def body(self, raw: bytes) -> bytes:
+        """Return what a cassette holds of a request's bytes, or of what one adds to another."""
+        return self._scrubber.scrub(raw)
+
+    def recorded_body(self, recorded: bytes) -> bytes:
+        """Return a recorded request's bytes under the user's rules of today; the others were applied when recording."""
+        return recorded if self._user is None else self._user.scrub(recorded)
+
+    def text(self, text: str) -> str:
+        """Return what a cassette holds of a text."""
+        return self._scrubber.scrub_text(text)
+
+    def uri(self, uri: str) -> str:
+        """Return what a cassette holds of a URI: no secrets, and no port of a server on this machine."""
+        parts = urlsplit(self.text(clean_uri(uri)))
+        if parts.hostname in _LOCAL and parts.port is not None:
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            parts = parts._replace(netloc=host)
+        return urlunsplit(parts)
+
+    def headers(self, headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        """Return the headers of an answer that a cassette keeps."""
+        return tuple((name, self.text(value)) for name, value in kept_headers(headers))
+
+    def answer(self, chunks: Sequence[bytes], at_ms: Sequence[int]) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+        """Return what a cassette holds of an answer's chunks, and their times; one that is left empty is dropped."""
+        clean = self._scrubber.scrub_chunks(tuple(chunks))
+        times = at_ms if len(at_ms) == len(clean) else [0] * len(clean)
+        kept = [(chunk, time) for chunk, time in zip(clean, times, strict=True) if chunk]
+        return tuple(chunk for chunk, _ in kept), tuple(time for _, time in kept) if at_ms else ()
+
+    def scrubbed(self, interaction: Interaction) -> Interaction:
+        """Return an interaction with what these rules find replaced."""
+        from agentkit.cassettes.interaction import Body
+
+        chunks, at_ms = self.answer(interaction.chunks, interaction.at_ms)
+        return replace(interaction, body=Body(self.body(bytes(interaction.body))), chunks=chunks, at_ms=at_ms)
+
+    def restored(self, interaction: Interaction) -> Interaction:
+        """Return an interaction whose answer has this machine's folders in place of their placeholders."""
+        chunks = tuple(map(self._scrubber.restore, interaction.chunks))
+        return interaction if chunks == interaction.chunks else replace(interaction, chunks=chunks)
+
+
+def _described(rule: object) -> str:
+    if isinstance(rule, tuple):
+        return repr([_described(rule[0]), rule[1]])
+    pattern: re.Pattern[str] | str | object = getattr(rule, "pattern", rule)
+    return repr((pattern, getattr(rule, "flags", 0)))

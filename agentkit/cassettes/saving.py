@@ -1,0 +1,155 @@
+"""From a session to a file: what becomes the cassette, what waits for review, and what is the same as before."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agentkit.cassettes import document, form
+from agentkit.cassettes.answered import read_answer
+from agentkit.cassettes.files import read, write_text
+from agentkit.cassettes.ids import normalise
+from agentkit.cassettes.interaction import Body, Head, Interaction, Recording
+from agentkit.cassettes.secrets import find_secrets, find_secrets_in
+from agentkit.errors import CassetteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from agentkit.cassettes.files import CassetteFile
+    from agentkit.cassettes.store import Store
+    from agentkit.cassettes.tracks import Entry
+
+_TOTAL = re.compile(rb'"total_tokens"\s*:\s*(\d+)')
+
+
+def read_if_there(path: Path) -> Recording | None:
+    """Return what a file of a cassette holds, or None where there is none. Raises `CassetteError`."""
+    return read(path) if path.exists() else None
+
+
+def write_result(file: CassetteFile, recording: Recording, before: Recording | None, *, propose: bool) -> None:
+    """Make a recording the cassette, or put it beside the accepted one to be reviewed.
+
+    What is the same as before keeps its lines. Raises `CassetteError`; then nothing has changed on the disk.
+    """
+    path = file.pending if propose else file.path
+    text = form.dump(recording if before is None else carried_over(recording, before))
+    check_secrets(text, path)
+    try:
+        write_text(path, text)
+    except OSError as exc:
+        raise CassetteError(f"{path}: can't be written: {exc.strerror or exc}. Check the folder.") from exc
+    if not propose:
+        drop_pending(file)
+
+
+def drop_pending(file: CassetteFile) -> None:
+    """Remove what waited for review: it is superseded."""
+    with contextlib.suppress(FileNotFoundError):
+        file.pending.unlink()
+
+
+def check_secrets(text: str, path: Path) -> None:
+    """Refuse text that holds a secret. Raises `CassetteError`, which names the place and never the value."""
+    findings = find_secrets_in(document.read(text)) or find_secrets(text)
+    if findings:
+        listed = "; ".join(map(str, findings[:5]))
+        more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
+        raise CassetteError(
+            f"{path}: not written, since it would hold what looks like a secret: {listed}{more}. Nothing is lost: the "
+            "recording is in memory. Have it replaced: cassette.save(scrub=[...]), and give scrub=[...] from now on."
+        )
+
+
+def holds_secret(interaction: Interaction) -> bool:
+    """Tell whether an exchange may not be written down, not even for the time being."""
+    pieces = [
+        bytes(interaction.body),
+        interaction.answer,
+        read_answer(interaction).partial.encode(errors="surrogatepass"),
+        *(result.output.encode(errors="surrogatepass") for result in interaction.tool_results),
+    ]
+    return any(find_secrets(piece) for piece in pieces)
+
+
+def today() -> str:
+    """Return the day, for a cassette's head."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def tokens_of(interactions: Iterable[Interaction]) -> int:
+    """Return the tokens that answers report, together."""
+    total = 0
+    for interaction in interactions:
+        if counts := _TOTAL.findall(interaction.answer):
+            total += int(counts[-1])
+    return total
+
+
+def assembled(entries: Sequence[Entry], store: Store, head: Head) -> Recording:
+    """Return the exchanges of a session as a recording, in the order of their requests."""
+    indices: dict[int, int] = {}
+    parents_with_children = {entry.parent.number for entry in entries if entry.parent is not None}
+    interactions: list[Interaction] = []
+    for entry in entries:
+        made = store.interaction(entry.index) if entry.index is not None else entry.interaction
+        if made is None:
+            continue  # it was cancelled before an answer began
+        parent = indices.get(entry.parent.number) if entry.parent is not None else None
+        if entry.index is None:
+            results = tuple(
+                result
+                for _, result in sorted(entry.results.items())
+                if entry.number not in parents_with_children or result.outcome != "ok" or result.full is not None
+            )
+            body = made.body if parent is None else _grown_from(interactions[parent].body, made.body)
+            made = replace(made, tool_results=results, body=body)
+        indices[entry.number] = len(interactions)
+        interactions.append(replace(made, parent=parent))
+    return normalise(Recording(head, tuple(interactions)))
+
+
+def _grown_from(parent: Body, body: Body) -> Body:
+    """Return a body as what it adds to its parent's, where that is what a file will hold of it."""
+    if body.parent is None or body.parent is parent:
+        return body
+    if body.parent.size == parent.size and bytes(body.parent) == bytes(parent):
+        return Body(body.tail, parent, body.kept)
+    return Body(bytes(body))
+
+
+def carried_over(recording: Recording, before: Recording) -> Recording:
+    """Return a recording in which what is the same as before is written as before: its chunks, times and day."""
+    waiting: dict[object, list[Interaction]] = {}
+    for old in before:
+        waiting.setdefault(_content(old), []).append(old)
+    interactions = [
+        replace(new, chunks=(old := matches.pop(0)).chunks, at_ms=old.at_ms, uri=old.uri)
+        if (matches := waiting.get(_content(new)))
+        else new
+        for new in recording
+    ]
+    head = recording.head
+    is_same = [_content(i) for i in interactions] == [_content(i) for i in before]
+    if is_same:
+        head = replace(head, recorded=before.head.recorded, server=before.head.server)
+    return Recording(replace(head, extra={**before.head.extra, **head.extra}), tuple(interactions))
+
+
+def _content(interaction: Interaction) -> object:
+    """Return what of an interaction is the same when it is recorded again."""
+    return (
+        interaction.method,
+        bytes(interaction.body),
+        interaction.status,
+        interaction.headers,
+        interaction.answer,
+        interaction.failure,
+        interaction.lane,
+        interaction.tool_results,
+    )

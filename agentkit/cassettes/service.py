@@ -1,0 +1,197 @@
+"""A recording as a server: any client that asks what was asked gets what was answered, in its chunks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from agentkit import json
+from agentkit.cassettes.asked import is_responses
+from agentkit.cassettes.cleaning import Cleaner
+from agentkit.cassettes.matching import Rules
+from agentkit.cassettes.shelves import keys_of
+from agentkit.service.app import ConnectionCut, HTTPAnswer, failure_answer, json_answer, model_object
+from agentkit.service.asgi import app_of
+from agentkit.service.replies import failure
+from agentkit.service.requests import ReceivedRequest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+
+    from starlette.applications import Starlette
+
+    from agentkit.cassettes.interaction import Interaction, Recording
+    from agentkit.service.asgi import LogFormat
+    from agentkit.service.exchanges import Exchange, Exchanges
+    from agentkit.service.http import RunningServer
+
+_NOT_SENT = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection", "date"})
+"""Headers of the connection that was, and not of the one that is."""
+
+
+class RecordedService:
+    """Answers from a recording. Safe to use from several threads and event loops.
+
+    A request is found by the key that replay finds it by, and equal ones are answered in the order in which they were
+    recorded; then it begins again, so that a client can be run as often as it takes. One that isn't recorded is a 404.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        name: str,
+        speed: float = 0,
+        rules: Rules | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        """Make a service.
+
+        `name` is the cassette's, for messages. `speed` 0: at once; 1: as it came, where the recording keeps times.
+        """
+        self._recording = recording
+        self._name = name
+        self._speed = speed
+        self._clock = clock
+        self._sleep = sleep
+        self._rules = rules or Rules()
+        self._cleaner = Cleaner.here((), {})
+        self._lock = threading.Lock()
+        self._waiting: dict[str, deque[int]] = {}
+        for index, key in enumerate(keys_of(recording, self._rules, self._cleaner)):
+            self._waiting.setdefault(key, deque()).append(index)
+        asked = [interaction for interaction in recording if is_responses(interaction)]
+        # whatever a client has before /responses: the recorded server had its own
+        self._uris = {interaction.uri for interaction in asked} or {""}
+
+    async def handle(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        exchange: Exchange | None = None,
+    ) -> HTTPAnswer:
+        """Answer one request. Raises `ConnectionCut` where the recorded connection failed before an answer."""
+        if exchange is not None:
+            _note(exchange, headers, body)
+        found = self._take(method, path, body)
+        if found is None:
+            return self._models(method, path) or self._miss(method, path, body)
+        if exchange is not None:
+            exchange.reply = (f"turn {found + 1}",)
+        return await self._answer(self._cleaner.restored(self._recording.interactions[found]))
+
+    def _take(self, method: str, path: str, body: bytes) -> int | None:
+        clean = self._cleaner.body(body)
+        for uri in self._candidates(path):
+            key = self._rules.state(method, uri, clean).key
+            with self._lock:
+                if waiting := self._waiting.get(key):
+                    waiting.rotate(-1)
+                    return waiting[-1]
+        return None
+
+    def _candidates(self, path: str) -> Iterator[str]:
+        """Yield the recorded URIs that a path may stand for."""
+        if urlsplit(path).path.rstrip("/").endswith("/responses"):
+            yield from sorted(self._uris)
+        else:
+            yield path
+            yield f"http://localhost{path}"
+
+    async def _answer(self, interaction: Interaction) -> HTTPAnswer:
+        began = self._clock()
+        if interaction.status is None:
+            raise ConnectionCut
+        headers = tuple((name, value) for name, value in interaction.headers if name not in _NOT_SENT)
+        if interaction.failure is None and len(interaction.chunks) <= 1:
+            await self._wait(interaction, 0, began)
+            return HTTPAnswer(interaction.status, headers, interaction.answer)
+        return HTTPAnswer(interaction.status, headers, self._chunks(interaction, began))
+
+    async def _chunks(self, interaction: Interaction, began: float) -> AsyncIterator[bytes]:
+        for index, chunk in enumerate(interaction.chunks):
+            await self._wait(interaction, index, began)
+            yield chunk
+            await self._sleep(0)  # a real connection lets other tasks run between two reads
+        if interaction.failure is not None:
+            raise ConnectionCut
+
+    async def _wait(self, interaction: Interaction, chunk: int, began: float) -> None:
+        if self._speed and chunk < len(interaction.at_ms):
+            due = began + interaction.at_ms[chunk] / 1000 / self._speed
+            await self._sleep(max(due - self._clock(), 0))
+
+    def _models(self, method: str, path: str) -> HTTPAnswer | None:
+        """Return the models that were asked, for a client that looks before it asks."""
+        if method.upper() != "GET" or not urlsplit(path).path.rstrip("/").endswith("/models"):
+            return None
+        named = {_model_of(interaction) for interaction in self._recording if is_responses(interaction)}
+        return json_answer(200, {"object": "list", "data": [model_object(name) for name in sorted(named - {""})]})
+
+    def _miss(self, method: str, path: str, body: bytes) -> HTTPAnswer:
+        message = self._report(method, path, body)
+        return failure_answer(
+            # 404: clients don't ask again
+            failure(404, code="not_in_cassette", message=message, headers={"x-should-retry": "false"})
+        )
+
+    def _report(self, method: str, path: str, body: bytes) -> str:
+        return f"{self._name}: {method} {path} isn't recorded there."
+
+
+def cassette_app(
+    recording: Recording,
+    *,
+    name: str,
+    speed: float = 0,
+    api_key: str | None = None,
+    requests_per_minute: int | None = None,
+    exchanges: Exchanges | None = None,
+    log: LogFormat | None = None,
+    write: Callable[[str], object] | None = None,
+) -> Starlette:
+    """Return the ASGI application that serves a recording; the options are those of `agentkit.service.make_app`."""
+    return app_of(
+        lambda: RecordedService(recording, name=name, speed=speed),
+        api_key=api_key,
+        requests_per_minute=requests_per_minute,
+        exchanges=exchanges,
+        log=log,
+        write=write,
+    )
+
+
+@contextlib.contextmanager
+def serving(recording: Recording, *, name: str = "cassette", speed: float = 0) -> Iterator[RunningServer]:
+    """Serve a recording from a thread as long as the `with` block runs; for tests, of any client."""
+    from agentkit.service.exchanges import Exchanges
+    from agentkit.service.http import running_app
+
+    exchanges = Exchanges()
+    with running_app(cassette_app(recording, name=name, speed=speed, exchanges=exchanges), exchanges) as server:
+        yield server
+
+
+def _note(exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:
+    with contextlib.suppress(json.JSONError):
+        value = json.decode(body)
+        if isinstance(value, dict):
+            exchange.note_request(ReceivedRequest(value, raw=body, headers={n.lower(): v for n, v in headers.items()}))
+
+
+def _model_of(interaction: Interaction) -> str:
+    try:
+        body = json.decode(bytes(interaction.body))
+    except json.JSONError:
+        return ""
+    model = body.get("model") if isinstance(body, dict) else None
+    return model if isinstance(model, str) else ""

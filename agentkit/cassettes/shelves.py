@@ -1,0 +1,182 @@
+"""Where recorded interactions come from: the compiled copy, the file itself, or what a killed recording left."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agentkit.cassettes import compiled, form
+from agentkit.cassettes.files import read, read_text
+from agentkit.cassettes.interaction import Head, Interaction, Recording
+from agentkit.cassettes.saving import read_if_there, tokens_of
+from agentkit.errors import CassetteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from agentkit.cassettes.cleaning import Cleaner
+    from agentkit.cassettes.files import CassetteFile
+    from agentkit.cassettes.matching import RequestState, Rules
+    from agentkit.cassettes.modes import Mode
+    from agentkit.cassettes.store import Shelf
+
+_log = logging.getLogger("agentkit")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingShelf:
+    """A recording in memory, with its keys."""
+
+    recording: Recording
+    keys: Sequence[str]
+
+    @property
+    def parents(self) -> Sequence[int | None]:
+        return [interaction.parent for interaction in self.recording]
+
+    @property
+    def lanes(self) -> Sequence[str]:
+        return [interaction.lane for interaction in self.recording]
+
+    def interaction(self, index: int) -> Interaction:
+        return self.recording.interactions[index]
+
+
+def open_shelf(
+    file: CassetteFile, mode: Mode, recovered: Recording | None, rules: Rules, cleaner: Cleaner
+) -> tuple[Shelf, Head]:
+    """Return what a mode plays from, and the head of the cassette.
+
+    Raises `CassetteError` where there is nothing to play, and where a file can't be read.
+    """
+    if recovered is None:
+        return _open_accepted(file, rules, cleaner)
+    accepted = read_if_there(file.path)
+    head = Head() if accepted is None else accepted.head
+    sources: list[Recording] = []
+    if recovered.interactions:
+        _tell_recovered(file, recovered)
+        sources.append(recovered)
+        head = replace(
+            head, now=head.now or recovered.head.now, seed=head.seed if head.seed is not None else recovered.head.seed
+        )
+    if mode != "rewrite":  # which is asked for to get other answers than those of a run that failed
+        pending = read_if_there(file.pending)
+        if pending is not None:
+            _log.warning(
+                "%s: %s is played where requests are the same", file.path, _counted(pending, file.pending.name)
+            )
+            sources.append(pending)
+            head = head if accepted is not None else pending.head
+        if accepted is not None:
+            sources.append(accepted)
+    made = merged(sources, rules, cleaner)
+    return made, head
+
+
+def _open_accepted(file: CassetteFile, rules: Rules, cleaner: Cleaner) -> tuple[Shelf, Head]:
+    path = file.path
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise CassetteError(_nothing_to_play(file)) from None
+    except OSError as exc:
+        raise CassetteError(f"{path}: can't be read: {exc.strerror or exc}.") from exc
+    _tell_leftovers(file)
+    digest = hashlib.sha256(data + rules.fingerprint.encode() + cleaner.fingerprint.encode()).hexdigest()
+    folder = path.parent / compiled.FOLDER
+    copy = compiled.read(folder, digest) if cleaner.is_constant else None
+    if copy is not None:
+        return copy, copy.head
+    recording = form.load(read_text(path), name=str(path))
+    keys = keys_of(recording, rules, cleaner)
+    if cleaner.is_constant:
+        compiled.write(folder, digest, recording, keys, name=path.name)
+    return RecordingShelf(recording, keys), recording.head
+
+
+def keys_of(recording: Recording, rules: Rules, cleaner: Cleaner) -> list[str]:
+    """Return the keys of a recording's requests; of one that adds to another only what it adds is read."""
+    states: list[RequestState] = []
+    for interaction in recording:
+        body, parent = interaction.body, interaction.parent
+        state: RequestState | None = None
+        if parent is not None:
+            before = recording.interactions[parent]
+            is_same_place = (before.method, before.uri) == (interaction.method, interaction.uri)
+            if body.parent is before.body and body.kept == before.body.size - 2 and is_same_place:
+                state = (
+                    states[parent]
+                    if body.tail == b"]}"
+                    else rules.grown(states[parent], cleaner.recorded_body(body.tail))
+                )
+        if state is None:
+            state = rules.state(interaction.method, interaction.uri, cleaner.recorded_body(bytes(body)))
+        states.append(state)
+    return [state.key for state in states]
+
+
+def merged(recordings: Iterable[Recording], rules: Rules, cleaner: Cleaner) -> RecordingShelf:
+    """Return the interactions of several recordings of one cassette, without what a later one repeats."""
+    interactions: list[Interaction] = []
+    keys: list[str] = []
+    for recording in recordings:
+        known: dict[tuple[str, str], list[int]] = {}
+        for place, (interaction, key) in enumerate(zip(interactions, keys, strict=True)):
+            known.setdefault((key, interaction.lane), []).append(place)
+        places: dict[int, int] = {}
+        for index, (interaction, key) in enumerate(zip(recording, keys_of(recording, rules, cleaner), strict=True)):
+            if same := known.get((key, interaction.lane)):
+                places[index] = same.pop(0)
+                continue
+            parent = places[interaction.parent] if interaction.parent is not None else None
+            places[index] = len(interactions)
+            interactions.append(replace(interaction, parent=parent))
+            keys.append(key)
+    return RecordingShelf(Recording(Head(), tuple(interactions)), keys)
+
+
+def _nothing_to_play(file: CassetteFile) -> str:
+    left = _leftovers(file)
+    kept = f" {' '.join(left)}" if left else ""
+    return (
+        f"{file.path}: there is no recording to play.{kept} Record it: mode='record', or pytest --cassettes=record; "
+        "it asks the live server, once."
+    )
+
+
+def _tell_leftovers(file: CassetteFile) -> None:
+    for line in _leftovers(file):
+        _log.warning("%s: %s", file.path, line)
+
+
+def _leftovers(file: CassetteFile) -> list[str]:
+    """Tell of what waits beside a cassette."""
+    said: list[str] = []
+    if file.journal.exists():
+        left = read(file.journal)
+        if left.interactions:
+            said.append(
+                f"{_counted(left, file.journal.name)} of a recording that didn't end: record with "
+                "mode='extend' to go on from them, or drop them with agentkit cassettes reject."
+            )
+    if file.pending.exists():
+        said.append(f"{file.pending.name} waits for review: agentkit cassettes review {file.path}.")
+    return said
+
+
+def _tell_recovered(file: CassetteFile, recovered: Recording) -> None:
+    _log.warning(
+        "%s: %s recovered of a recording that didn't end. They are played where requests are the same; "
+        "agentkit cassettes reject drops them.",
+        file.path,
+        _counted(recovered, ""),
+    )
+
+
+def _counted(recording: Recording, name: str) -> str:
+    count, tokens = len(recording), tokens_of(recording)
+    where = f" in {name}" if name else ""
+    return f"{count} exchange{'s' if count != 1 else ''} ({tokens:,} tokens){where}"

@@ -1,0 +1,1 @@
+"""`agentkit cassettes`: recordings listed, shown, compared, reviewed, checked and thinned out in a terminal."""
