@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from json import dumps
-from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -247,8 +246,8 @@ def _function(name: str, rule: Callable[[str], object]) -> _TextEdits:
             raise UsageError(f"{name} returned a {type(changed).__name__}; a scrub function takes and returns a text.")
         if changed == text:
             return []
-        start = len(commonprefix([text, changed]))
-        same = len(commonprefix([text[start:][::-1], changed[start:][::-1]]))
+        start = _same(text, changed)
+        same = _same(text[start:][::-1], changed[start:][::-1])
         return [(start, len(text) - same, changed[start : len(changed) - same])]
 
     return find
@@ -274,6 +273,11 @@ def _changed(rule: _TextEdits, _key: str, text: str) -> str:
         pieces += (text[position:start], replacement)
         position = end
     return "".join([*pieces, text[position:]])
+
+
+def _same(one: str, two: str) -> int:
+    """Return how many characters two texts have in common at their beginnings."""
+    return next((i for i, (x, y) in enumerate(zip(one, two, strict=False)) if x != y), min(len(one), len(two)))
 
 
 def _size(text: str) -> int:

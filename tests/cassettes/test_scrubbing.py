@@ -118,7 +118,7 @@ def test_what_is_scrubbed_comes_back():
         text = " ".join(source.choice(pieces) for _ in range(6))
         body = json.dumps({"input": [{"arguments": json.dumps({"p": text})}]}).encode()
         clean = SCRUBBER.scrub(body)
-        assert b"/root" not in re.sub(rb"[\\/]+\w+/root", b"", clean) or "\\ /root" in text or "\\" in text
+        assert b"/root" not in clean
         assert json.loads(json.loads(SCRUBBER.restore(clean))["input"][0]["arguments"]) == {"p": text}
 
 

@@ -174,10 +174,6 @@ def test_a_secret_spread_over_deltas_is_found():
 
 
 def test_a_value_is_read_with_its_key():
-    assert (
-        find_secrets_in({"aws_secret_access_key": some(40)}) == [Finding("AWS secret key", "aws_secret_access_key")]
-        or True
-    )
     assert rules_in({"aws_secret_access_key": some(40)}) >= {"AWS secret key"}
     assert rules_in({"headers": {"api-key": some(32, HEX)}}) >= {"Azure key"}
 
