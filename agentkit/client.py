@@ -22,9 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-import httpx
-
 from agentkit import __version__, json
+from agentkit.address import parse_address
 from agentkit.budget import Budget
 from agentkit.closing import closing
 from agentkit.echo import Echoes
@@ -52,6 +51,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
     from types import TracebackType
 
+    import httpx
+
+    from agentkit.address import Address
     from agentkit.json import JSON, JSONObject
     from agentkit.profile import Profile
     from agentkit.tape import Track
@@ -68,7 +70,6 @@ DRAIN_S = 0.02
 """How long the end of a finished stream is waited for, so that its connection can be used again."""
 
 _NOTHING = Request(b"")
-_HOST = re.compile(rb"[A-Za-z0-9._~-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._~%-]+)?")
 _USER_AGENT = f"agentkit/{__version__}".encode()
 
 _log = logging.getLogger("agentkit")
@@ -119,7 +120,7 @@ class Client:
         tool_output_parts: bool = False,
         max_concurrency: int | None = None,
     ) -> None:
-        self._url = _checked_url(base_url)
+        self._url = parse_address(base_url)
         if reasoning not in ("raw", "summary", "drop"):
             raise UsageError(f"reasoning={reasoning!r}; allowed are 'raw', 'summary' and 'drop'.")
         self.profile = find_profile(profile, str(self._url))
@@ -136,8 +137,8 @@ class Client:
         self._echoes = Echoes()
         self._count()
         self._wire = Wire(self._url, transport=transport, verify=verify, trust_env=trust_env, timeouts=self.timeouts)
-        self._responses_url = _endpoint(self._url, b"responses")
-        self._models_url = _endpoint(self._url, b"models")
+        self._responses_url = self._url.endpoint("responses")
+        self._models_url = self._url.endpoint("models")
         _clients.add(self)
 
     @classmethod
@@ -229,8 +230,8 @@ class Client:
 
     def __repr__(self) -> str:
         key = "None" if self._api_key is None else "'***'"
-        shown = self._url.copy_with(query=b"***" if self._url.query else None)
-        return f"Client({str(shown)!r}, api_key={key}, profile={self.profile.name!r})"
+        shown = str(self._url).partition("?")[0] + ("?***" if self._url.query else "")
+        return f"Client({shown!r}, api_key={key}, profile={self.profile.name!r})"
 
     def _request(self, request: Request | Mapping[str, JSON], *, stream: bool) -> Request:
         if isinstance(request, Request):
@@ -400,7 +401,7 @@ class Client:
 
     async def _header_list(self, trace: str, number: int, *, stream: bool) -> list[tuple[bytes, bytes]]:
         headers = {
-            b"host": self._url.netloc,
+            b"host": self._url.netloc.encode(),
             b"accept": b"text/event-stream" if stream else b"application/json",
             b"accept-encoding": b"gzip",
             b"content-type": b"application/json",
@@ -440,9 +441,9 @@ class Client:
             if name in RATE_LIMIT_HEADERS:
                 self.stats.rate_limits[RATE_LIMIT_HEADERS[name]] = value
 
-    async def _refusal(self, answer: Answer, method: str, url: httpx.URL, model: str | None) -> AgentkitError:
+    async def _refusal(self, answer: Answer, method: str, url: Address, model: str | None) -> AgentkitError:
         """Return the error that any status but 200 stands for."""
-        place = f"{method} {url.netloc.decode()}{url.path}"
+        place = f"{method} {url.netloc}{url.path}"
         if 300 <= answer.status < 400:
             target = _host_of(answer.header("location")) or "the same host"
             return ProtocolError(f"{place} answered {answer.status}, pointing to {target}; redirects aren't followed.")
@@ -453,10 +454,8 @@ class Client:
             body = _first_event(body)
         return self._status_error(answer, body, method, url, model)
 
-    def _status_error(
-        self, answer: Answer, body: bytes, method: str, url: httpx.URL, model: str | None
-    ) -> AgentkitError:
-        place = f"{method} {url.netloc.decode()}{url.path}"
+    def _status_error(self, answer: Answer, body: bytes, method: str, url: Address, model: str | None) -> AgentkitError:
+        place = f"{method} {url.netloc}{url.path}"
         return status_error(answer.status, body, answer.headers, now=time.time(), place=place, model=model)
 
 
@@ -470,7 +469,7 @@ class _Asking:
         self,
         client: Client,
         method: str,
-        url: httpx.URL,
+        url: Address,
         request: Request,
         track: Track | None,
         trace: str,
@@ -613,38 +612,12 @@ def _listed_models(value: JSON) -> list[JSONObject]:
 
 
 def _host_of(location: str) -> str:
+    import httpx
+
     try:
         return httpx.URL(location).host
     except httpx.InvalidURL:
         return "an address that is none"
-
-
-def _checked_url(base_url: object) -> httpx.URL:
-    shown = repr(_without_secrets(base_url)) if isinstance(base_url, str) else f"a {type(base_url).__name__}"
-    try:
-        url = httpx.URL(base_url.strip() if isinstance(base_url, str) else base_url)  # type: ignore[arg-type]
-    except (httpx.InvalidURL, TypeError) as exc:
-        reason = exc if isinstance(exc, httpx.InvalidURL) else "give a string"
-        raise UsageError(f"base_url={shown} is no URL: {reason}. Example: 'https://api.sambanova.ai/v1'.") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise UsageError(f"base_url={shown} is no http or https URL. Example: 'http://localhost:8000/v1'.")
-    if not _HOST.fullmatch(url.raw_host):
-        raise UsageError(f"base_url={shown}: {url.host!r} is no name of a host. Check it for stray characters.")
-    if url.port is not None and not 0 < url.port < 2**16:
-        raise UsageError(f"base_url={shown}: port {url.port}; allowed is 1 to 65535.")
-    if url.userinfo:
-        raise UsageError(f"base_url holds a user name or password for {url.host}. Give the key as api_key=...")
-    return url
-
-
-def _without_secrets(url: str) -> str:
-    """Return a URL for a message, without user, password and query."""
-    return re.sub(r"\?.*", "?***", re.sub(r"[^/]*@", "***@", url), flags=re.DOTALL)
-
-
-def _endpoint(url: httpx.URL, name: bytes) -> httpx.URL:
-    path, mark, query = url.raw_path.partition(b"?")
-    return url.copy_with(raw_path=path.rstrip(b"/").removesuffix(b"/responses") + b"/" + name + mark + query)
 
 
 def _checked_type(what: str, value: T | None, wanted: type[T]) -> T | None:

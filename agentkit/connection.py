@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import os
 import select
 import ssl
 from collections import deque
@@ -16,8 +18,10 @@ from agentkit.status import escape
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-PIECE_BYTES = 256 * 2**10
-"""As much as is written of a body before the answer is looked for, and as much as is held of an answer unread."""
+PIECE_BYTES = 2**20
+"""As much as is written of a body before the answer is looked for."""
+HELD_BYTES = 256 * 2**10
+"""As much as is held of an answer that nobody reads; the server is then made to wait."""
 KEEP_S = 30.0
 """How long a connection is kept that nobody uses."""
 STAGGER_S = 0.25
@@ -35,6 +39,7 @@ class Connection(asyncio.Protocol):
         self._place = place
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._raw: asyncio.Transport | None = None  # the same one, or what is below its TLS
         self._reader: AnswerReader | None = None
         self._body: list[bytes] = []
         self._held = 0  # bytes in _body
@@ -52,6 +57,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._raw = self._raw or self._transport
         self._transport.set_write_buffer_limits(high=1)  # 0 makes asyncio's TLS pause and go on by turns
 
     def data_received(self, data: bytes) -> None:
@@ -70,7 +76,7 @@ class Connection(asyncio.Protocol):
         if body:
             self._body.append(body)
             self._held += len(body)
-            if self._held > PIECE_BYTES and not reader.is_over:
+            if self._held > HELD_BYTES and not reader.is_over:
                 self._is_paused = True
                 self._transport.pause_reading()  # type: ignore[union-attr]
         if self._wake is not None and (body or reader.status):
@@ -85,7 +91,8 @@ class Connection(asyncio.Protocol):
             self._rouse()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self._read_rest()
+        self._transport = self._raw = None
         if self._failure is None and (error := self._cut(exc)) is not None:
             self._fail(error)
         if not self._closed.done():
@@ -188,6 +195,7 @@ class Connection(asyncio.Protocol):
                     if await self._is_cut_short():
                         return
                     cast("asyncio.Transport", self._transport).write(view[start : start + PIECE_BYTES])
+                    self._read_rest()
                 if await self._is_cut_short():
                     return
         except TimeoutError as exc:
@@ -212,6 +220,22 @@ class Connection(asyncio.Protocol):
         poll = select.poll()
         poll.register(sock, select.POLLIN)
         return bool(poll.poll(0))
+
+    def _read_rest(self) -> None:
+        """Read what had come when sending failed: it may be the answer that tells why. asyncio doesn't read on."""
+        raw = self._raw
+        if self._is_sent or raw is None or not raw.is_closing():
+            return
+        protocol = raw.get_protocol()
+        with contextlib.suppress(OSError, AttributeError):  # nothing there; the socket is closed
+            data = os.read(raw.get_extra_info("socket").fileno(), PIECE_BYTES)
+            if not data:
+                return
+            if isinstance(protocol, asyncio.BufferedProtocol):  # TLS
+                memoryview(protocol.get_buffer(len(data)))[: len(data)] = data
+                protocol.buffer_updated(len(data))
+            else:
+                cast("asyncio.Protocol", protocol).data_received(data)
 
     async def _event(self) -> None:
         """Wait until something has changed."""

@@ -10,7 +10,6 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from agentkit import json
@@ -185,6 +184,8 @@ def _number(value: str) -> float:
 def _timestamp(value: str) -> float | None:
     """Return a date (also in asctime's form) as Unix time."""
     try:
+        from email.utils import parsedate_to_datetime  # seldom needed, and slow to import
+
         date = parsedate_to_datetime(value)
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):

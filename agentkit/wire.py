@@ -14,14 +14,11 @@ import os
 import ssl
 import sys
 import threading
-import urllib.request
 import weakref
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
-
-import httpx
 
 from agentkit import tape
 from agentkit.connection import Connections, connect
@@ -30,8 +27,10 @@ from agentkit.http1 import encode_head
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
-    from types import ModuleType
 
+    import httpx
+
+    from agentkit.address import Address
     from agentkit.connection import Connection
     from agentkit.transport import Pool, Pools
 
@@ -252,7 +251,7 @@ class Wire:
 
     def __init__(
         self,
-        url: httpx.URL,
+        url: Address,
         *,
         transport: httpx.AsyncBaseTransport | None,
         verify: ssl.SSLContext | str | bool,
@@ -276,13 +275,13 @@ class Wire:
         self._is_ready = False
         self._tls: ssl.SSLContext | None = None
         self._proxy: str | None = None
-        self._place = url.netloc.decode()
+        self._place = url.netloc
         self._lock = threading.Lock()
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Connections] = weakref.WeakKeyDictionary()
         self._httpx_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pools] = weakref.WeakKeyDictionary()
         self._closed = False
 
-    async def send(self, method: str, url: httpx.URL, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answer:
+    async def send(self, method: str, url: Address, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answer:
         """Send a request and return its answer, as soon as the headers are there. Close the answer after use."""
         if self._closed:
             raise UsageError("this client is closed. Make a new one, or keep it open around its use.")
@@ -297,7 +296,7 @@ class Wire:
             connection = await self._connect()
             await home.add(connection)
         try:
-            head = encode_head(method, url.raw_path, headers, len(body))
+            head = encode_head(method, url.target, headers, len(body))
             reader = await connection.send(head, body, self._timeouts.write)
         except BaseException:
             await home.give_back(connection)
@@ -307,22 +306,24 @@ class Wire:
     async def _connect(self) -> Connection:
         url = self._url
         return await connect(
-            url.raw_host.decode("ascii"),
-            url.port or (443 if url.scheme == "https" else 80),
+            url.host,
+            url.port,
             tls=self._tls if url.scheme == "https" else None,
             place=self._place,
             timeout_s=self._timeouts.connect,
         )
 
     async def _send_through_httpx(
-        self, method: str, url: httpx.URL, headers: Sequence[tuple[bytes, bytes]], body: bytes
+        self, method: str, url: Address, headers: Sequence[tuple[bytes, bytes]], body: bytes
     ) -> Answer:
+        import httpx
+
         from agentkit import transport
 
         # httpx's read timeout starts anew with every byte: the client has deadlines of its own
         times = {"connect": self._timeouts.connect, "write": self._timeouts.write, "read": None, "pool": None}
         extensions = {"timeout": times, "agentkit": {}}
-        request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
+        request = httpx.Request(method, url.to_httpx(), headers=headers, content=body, extensions=extensions)
         pool = self._given or await self._pools().find(self._make_transport)
         response = await pool.send(request, self._place)
         received = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw]
@@ -378,6 +379,8 @@ class Wire:
         return found
 
     def _make_transport(self) -> httpx.AsyncBaseTransport:
+        import httpx
+
         from agentkit.transport import make_transport
 
         proxy = self._proxy
@@ -403,10 +406,14 @@ class Wire:
         if self._verify is True:
             file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
             return _shared_tls(file, folder) if self._trust_env else _shared_tls(None, None)
-        return httpx.create_ssl_context(verify=self._verify, trust_env=self._trust_env)
+        return self._verify or _unchecked_tls()
 
     def _find_proxy(self) -> str | None:
-        if urllib.request.proxy_bypass(self._url.netloc.decode("ascii")):
+        if sys.platform not in ("darwin", "win32") and not any(n.lower().endswith("_proxy") for n in os.environ):
+            return None  # as usual; what is imported below takes 15 ms
+        import urllib.request
+
+        if urllib.request.proxy_bypass(self._url.netloc):
             return None
         proxies = urllib.request.getproxies()
         proxy = proxies.get(self._url.scheme) or proxies.get("all")
@@ -418,25 +425,37 @@ def is_watched() -> bool:
 
     Recorders, mocks and tracers (vcrpy, pytest-httpx, respx, OpenTelemetry) do that, and expect to see every request.
     """
-    httpcore = sys.modules.get("httpcore")
-    return not _is_own(httpx.AsyncHTTPTransport.handle_async_request, httpx) or (
-        httpcore is not None and not _is_own(httpcore.AsyncConnectionPool.handle_async_request, httpcore)
-    )
+    return _is_replaced("httpx", "AsyncHTTPTransport") or _is_replaced("httpcore", "AsyncConnectionPool")
 
 
-def _is_own(function: object, package: ModuleType) -> bool:
-    """Tell whether a function is a package's own, by the file that it was written in: names are copied by wrappers."""
+def _is_replaced(package: str, kind: str) -> bool:
+    """Tell whether what sends is no longer the package's own, by the file it is from: wrappers copy the name."""
+    module = sys.modules.get(package)
+    if module is None:
+        return False
+    function = getattr(module, kind).handle_async_request
     written_in = getattr(getattr(function, "__code__", None), "co_filename", "")
-    return bool(written_in.startswith(package.__path__[0]))
+    return not written_in.startswith(module.__path__[0])
 
 
 @functools.lru_cache(maxsize=8)
 def _shared_tls(file: str | None, folder: str | None) -> ssl.SSLContext:
     """Return the context that all clients share which trust the same authorities: making one takes 25 ms."""
+    import httpx
+
     return httpx.create_ssl_context(trust_env=file is not None or folder is not None)
 
 
+def _unchecked_tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def _host_of(proxy: str) -> str:
+    import httpx
+
     try:
         return httpx.URL(proxy).host
     except httpx.InvalidURL as exc:

@@ -14,6 +14,7 @@ import zlib
 import httpx
 import pytest
 
+from agentkit.address import parse_address
 from agentkit.client import Client
 from agentkit.errors import (
     BadRequest,
@@ -199,8 +200,9 @@ def test_a_gzip_bomb_is_unpacked_in_small_pieces():
             lambda _: httpx.Response(200, content=bomb(), headers={"Content-Encoding": "gzip"})
         )
         timeouts = Timeouts()
-        wire = Wire(httpx.URL("http://x"), transport=transport, verify=True, trust_env=False, timeouts=timeouts)
-        answer = await wire.send("POST", httpx.URL("http://x"), [], b"")
+        address = parse_address("http://x")
+        wire = Wire(address, transport=transport, verify=True, trust_env=False, timeouts=timeouts)
+        answer = await wire.send("POST", address, [], b"")
         sizes = []
         while piece := await answer.next_chunk():
             sizes.append(len(piece))

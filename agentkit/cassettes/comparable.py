@@ -42,24 +42,29 @@ JSON_TEXTS = ("arguments", "output")
 EMBEDDED = "\0json"
 """The first element of a list that stands for JSON within a string. No string of a body can be it: a NUL is doubled."""
 
+ID = "\0id\0"
+"""An id, whichever."""
+
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{4,}")
 
 
 class Ids:
     """The ids of one request, numbered by order of appearance."""
 
-    __slots__ = ("_mentionable", "numbers")
+    __slots__ = ("alike", "numbers")
 
-    def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
-        self._mentionable = False
+    def __init__(self, numbers: dict[str, int] | None = None, *, alike: bool = False) -> None:
+        """Begin with ids that have numbers already.
+
+        `alike` has all ids count as the same one, for finding what else differs: one item more in the middle moves
+        all the numbers after it.
+        """
+        self.numbers = numbers or {}
+        self.alike = alike
 
     def copy(self) -> Ids:
         """Return ids that can grow apart from these."""
-        other = Ids()
-        other.numbers = self.numbers.copy()
-        other._mentionable = self._mentionable
-        return other
+        return Ids(self.numbers.copy(), alike=self.alike)
 
     def number(self, item: JSONObject) -> JSONObject:
         """Return an item with its ids as numbers; ids that it introduces are added."""
@@ -72,27 +77,26 @@ class Ids:
                 continue
             if not (kind == "item_reference" or name == "approval_request_id" or (refers and name == "call_id")):
                 self._add(value)
-            found[name] = self._marked(value) if value in self.numbers else _escape(value)
+            found[name] = self._marked(value) if self.alike or value in self.numbers else _escape(value)
         return found
 
     def text(self, text: str) -> str:
         """Return a text with the ids that it mentions as numbers."""
         text = _escape(text)
-        if not self._mentionable or self.numbers.keys().isdisjoint(_TOKEN.findall(text)):
+        if not self.numbers or self.numbers.keys().isdisjoint(_TOKEN.findall(text)):
             return text
         return _TOKEN.sub(self._mention, text)
 
     def _add(self, value: str) -> None:
         if value not in self.numbers:
             self.numbers[value] = len(self.numbers)
-            self._mentionable = self._mentionable or _is_mentionable(value)
 
     def _mention(self, match: re.Match[str]) -> str:
         token = match[0]
         return self._marked(token) if token in self.numbers and _is_mentionable(token) else token
 
     def _marked(self, value: str) -> str:
-        return f"\0{self.numbers[value]}\0"
+        return ID if self.alike else f"\0{self.numbers[value]}\0"
 
 
 def shape_body(body: JSONObject) -> JSONObject:

@@ -8,11 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import httpx
-
 from agentkit.cassettes.interaction import Failure
 from agentkit.errors import AgentkitError, CassetteError, ProtocolError, Timeout, TransportError
-from agentkit.transport import translated
 from agentkit.wire import Answer
 
 if TYPE_CHECKING:
@@ -114,7 +111,7 @@ class RecordedAnswer(Answer):
 
     def note_failure(self, exc: BaseException | None) -> None:
         """Record what broke the answer off, where that was the connection's doing or a deadline's."""
-        if exc is not None and isinstance(exc, TransportError) | isinstance(exc.__cause__, httpx.HTTPError):
+        if exc is not None and (isinstance(exc, TransportError) or _is_httpx(exc.__cause__)):
             self._end(failure_of(exc))
 
     @property
@@ -142,7 +139,7 @@ def failure_of(exc: BaseException) -> Failure:
     """Return an error of the connection as a cassette holds it."""
     cause = exc.__cause__
     retry = str(getattr(exc, "kind", "transient"))
-    if isinstance(cause, httpx.HTTPError):
+    if _is_httpx(cause):
         return Failure(type(cause).__name__, str(cause), retry)
     return Failure(type(exc).__name__, str(exc), retry)
 
@@ -153,16 +150,27 @@ def error_of(failure: Failure, place: str) -> AgentkitError:
         return CassetteError(
             "the recorded answer ends here: whoever read it had left. Read no more than was read then, or record anew."
         )
-    kind = getattr(httpx, failure.kind, None)
-    if failure.kind in _OWN:
-        error = _OWN[failure.kind](failure.message)
-    elif isinstance(kind, type) and issubclass(kind, httpx.HTTPError):
-        error = translated(kind(failure.message), place)
-    else:
-        allowed = ", ".join([*_OWN, LEFT])
-        return CassetteError(
-            f"the cassette holds an error of the kind {failure.kind!r}; allowed are {allowed}, and httpx's errors."
-        )
+    own = _OWN.get(failure.kind)
+    error = _httpx_error(failure, place) if own is None else own(failure.message)
     if isinstance(error, TransportError):
         error.kind = failure.retry
     return error
+
+
+def _is_httpx(exc: BaseException | None) -> bool:
+    """Tell whether an exception is httpx's, which may not even be imported."""
+    return type(exc).__module__.partition(".")[0] == "httpx"
+
+
+def _httpx_error(failure: Failure, place: str) -> AgentkitError:
+    import httpx
+
+    from agentkit.transport import translated
+
+    kind = getattr(httpx, failure.kind, None)
+    if isinstance(kind, type) and issubclass(kind, httpx.HTTPError):
+        return translated(kind(failure.message), place)
+    return CassetteError(
+        f"the cassette holds an error of the kind {failure.kind!r}; allowed are {', '.join([*_OWN, LEFT])}, and the "
+        "names of httpx's errors."
+    )

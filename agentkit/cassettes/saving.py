@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agentkit.cassettes import form
+from agentkit.cassettes import document, form
 from agentkit.cassettes.answered import read_answer
 from agentkit.cassettes.files import read, write_text
 from agentkit.cassettes.ids import normalise
@@ -56,7 +56,7 @@ def drop_pending(file: CassetteFile) -> None:
 
 def check_secrets(text: str, path: Path) -> None:
     """Refuse text that holds a secret. Raises `CassetteError`, which names the place and never the value."""
-    findings = find_secrets_in(form.parse(text, name=str(path))) or find_secrets(text)
+    findings = find_secrets_in(document.read(text)) or find_secrets(text)
     if findings:
         listed = "; ".join(map(str, findings[:5]))
         more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""

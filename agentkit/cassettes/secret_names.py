@@ -114,4 +114,14 @@ def is_secret_parameter(name: str) -> bool:
 def is_secret_variable(name: str) -> bool:
     """Tell whether an environment variable of that name holds a secret: any variable's key or token may be one."""
     words = name.upper().split("_")
-    return is_secret_name(name) or words[-1] in {"KEY", "TOKEN", "PASS", "PAT", "DSN"}
+    if words[-1] == "ID":
+        words.pop()  # AWS_ACCESS_KEY_ID
+    if not words or "PUBLIC" in words:
+        return False
+    if is_secret_name(name) or words[-1].endswith("PASSWORD"):
+        return True
+    return not _ENDINGS.isdisjoint(words[-1:]) or not _PARTS.isdisjoint(words)
+
+
+_ENDINGS = {"KEY", "KEYS", "TOKEN", "TOKENS", "PASS", "PAT", "DSN", "AUTH", "SAS"}
+_PARTS = {"SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "CREDENTIALS"}

@@ -24,6 +24,7 @@ Headers = tuple[tuple[str, str], ...]
 Answer = tuple[int | None, Headers, tuple[bytes, ...], tuple[int, ...]]
 """Status, headers, chunks, and the time of each chunk."""
 
+_RETRY = Failure("").retry
 TURN = ("turn", "lane", "request", "response", "error", "tool_results")
 REQUEST = ("continues", "method", "uri", *growth.KEYS, *bodies.KEYS)
 RESPONSE = ("status", "headers", *streams.KEYS, *bodies.KEYS, "chunks", "at_ms")
@@ -114,8 +115,10 @@ def _headers_form(headers: tuple[tuple[str, str], ...]) -> object:
 def rest_form(interaction: Interaction) -> dict[str, object]:
     form: dict[str, object] = {}
     if interaction.failure is not None:
-        message = {"message": interaction.failure.message} if interaction.failure.message else {}
-        form["error"] = {"type": interaction.failure.kind, **message}
+        failure = interaction.failure
+        message = {"message": failure.message} if failure.message else {}
+        retry = {"retry": failure.retry} if failure.retry != _RETRY else {}
+        form["error"] = {"type": failure.kind, **message, **retry}
     if interaction.tool_results:
         form["tool_results"] = [_result_form(result) for result in interaction.tool_results]
     return form
@@ -244,8 +247,9 @@ def _read_times(spot: Spot, chunks: int) -> tuple[int, ...]:
 def _read_failure(spot: Spot) -> Failure | None:
     if spot.value is None:
         return None
-    spot.mapping("an error", ("type", "message"))
-    return Failure(spot.member("type").text("the name of an error of httpx"), spot.member("message", "").text())
+    spot.mapping("an error", ("type", "message", "retry"))
+    kind = spot.member("type").text("the name of an error of httpx")
+    return Failure(kind, spot.member("message", "").text(), spot.member("retry", _RETRY).text())
 
 
 def _read_result(spot: Spot) -> ToolResult:

@@ -296,9 +296,7 @@ def test_paths_are_written_as_they_are_read(text):
 def test_a_fingerprint_tells_rules_apart():
     rules = [Rules(), EXACT, Rules(ignore=["a"]), Rules(ignore=["a", "b"]), Rules(ignore=["a"], exact=True)]
     assert len({each.fingerprint for each in rules}) == 5
-    assert (
-        Rules(ignore=["a", "b"]).fingerprint == Rules(ignore=('["b"]', "a")[::-1] if False else ["b", "a"]).fingerprint
-    )
+    assert Rules(ignore=["a", "b"]).fingerprint == Rules(ignore=("b", "a")).fingerprint
 
 
 def test_what_doesnt_count_is_listed_with_its_reason():
