@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from agentkit import json
 from agentkit.cassettes.asked import is_responses
 from agentkit.cassettes.cleaning import Cleaner
+from agentkit.cassettes.closest import Recorded
 from agentkit.cassettes.matching import Rules
+from agentkit.cassettes.mismatch import report
 from agentkit.cassettes.shelves import keys_of
 from agentkit.service.app import ConnectionCut, HTTPAnswer, failure_answer, json_answer, model_object
 from agentkit.service.asgi import app_of
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _NOT_SENT = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection", "date"})
 """Headers of the connection that was, and not of the one that is."""
+_RECORD = "record it; what is served is what was recorded, and nothing else"
 
 
 class RecordedService:
@@ -145,7 +148,19 @@ class RecordedService:
         )
 
     def _report(self, method: str, path: str, body: bytes) -> str:
-        return f"{self._name}: {method} {path} isn't recorded there."
+        """Say how a request differs from the closest recorded one."""
+        recorded = [Recorded(turn, i.method, i.uri, i.body) for turn, i in enumerate(self._recording, 1)]
+        uri = next(self._candidates(path))
+        clean = self._cleaner.body(body)
+        return report(
+            method,
+            uri,
+            clean,
+            recorded,
+            name=self._name,
+            rules=self._rules,
+            remedies=[("the request is right", _RECORD)],
+        ).text
 
 
 def cassette_app(

@@ -100,8 +100,9 @@ def test_a_request_that_isnt_recorded_is_a_404_that_isnt_tried_again() -> None:
     with serving(made.recording, name="x.yaml") as server:
         client = Client(server.base_url, "any", retry=RETRY)
         with pytest.raises(NotFound, match=r"x\.yaml") as caught:
-            client.respond_sync({"model": "m", "input": "Hi there"})
+            client.respond_sync({"model": "m", "input": [user("Hi there")]})
         assert caught.value.code == "not_in_cassette"
+        assert "Hi{+ there+}" in str(caught.value)
         assert len(caught.value.attempts) == 1
         assert client.respond_sync({"model": "m", "input": [user("Hi")]}).output_text == "Hello."
         assert [model["id"] for model in client.models_sync()] == ["m"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import find_files, read_text
 from agentkit.cassettes.usage import find_usage
-from agentkit.cli.cassettes.collecting import collect_tests, is_orphan
+from agentkit.cli.cassettes.collecting import collect_tests, is_orphan, lies_as_a_tests
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported, write_json
 from agentkit.cli.display import DIM
 from agentkit.cli.terminal import one_line, open_outputs
@@ -36,8 +36,9 @@ def check_cassettes(paths: Sequence[Path], *, tests: Sequence[Path], collecting:
 
     def check(outputs: Outputs) -> int:
         files = find_files(paths)
-        collected = collect_tests(tests) if collecting else None
-        if collecting and collected is None:
+        wanted = collecting and any(lies_as_a_tests(file.path) for file in files)
+        collected = collect_tests(tests) if wanted else None
+        if wanted and collected is None:
             outputs.notes.line("pytest isn't installed: whether there is a test for each cassette wasn't checked.", DIM)
         problems = [problem for file in files for problem in find_problems(file, collected)]
         if as_json:

@@ -47,10 +47,15 @@ def collect_tests(paths: Sequence[Path]) -> set[tuple[str, str]] | None:
     return {(PurePath(file).stem, test.partition("[")[0].rpartition("::")[2]) for file, _, test in found}
 
 
+def lies_as_a_tests(path: Path) -> bool:
+    """Tell whether a cassette lies where a test's would."""
+    return bool(_MODULE.match(path.parent.name))
+
+
 def is_orphan(path: Path, tests: Collection[tuple[str, str]]) -> bool:
     """Tell whether a cassette lies where a test's would, and there is no such test."""
     module, name = path.parent.name, path.name.removesuffix(path.suffix)
-    if not _MODULE.match(module):
+    if not lies_as_a_tests(path):
         return False
     words = set(_words(name))
     return not any(found == module and (name == test or test in words) for found, test in tests)
