@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections import Counter
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ class _Reading:
         except UsageError as exc:
             raise UsageError(f"{self._name}: its conversation isn't whole: {exc}") from exc
         entries = longer.entries[len(told.entries) :]
-        return Transcript((*told.entries, *(self._noted(entry, calls) for entry in entries)))
+        return functools.reduce(Transcript.append, (self._noted(entry, calls) for entry in entries), told)
 
     def _noted(self, entry: Entry, names: dict[str, str]) -> Entry:
         if not isinstance(entry, OutputsEntry):
