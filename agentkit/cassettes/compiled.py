@@ -1,0 +1,9 @@
+FOLDER = ".agentkit"
+
+
+def read(*a):
+    return None
+
+
+def write(*a, **k):
+    pass

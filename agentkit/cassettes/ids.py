@@ -1,0 +1,2 @@
+def normalise(r):
+    return r
