@@ -83,7 +83,7 @@ def _content_problems(path: Path) -> Iterator[Problem]:
     except CassetteError as exc:
         yield Problem(str(path), _without_name(str(exc), path), "")
         return
-    for finding in find_secrets_in(document.read(text))) or find_secrets(text):
+    for finding in find_secrets_in(document.read(text)) or find_secrets(text):
         yield Problem(
             str(path),
             f"looks like a secret: {finding}",

@@ -1,9 +1,0 @@
-FOLDER = ".agentkit"
-
-
-def read(*a):
-    return None
-
-
-def write(*a, **k):
-    pass

@@ -1,2 +1,0 @@
-def normalise(r):
-    return r
