@@ -42,7 +42,7 @@ def dump(recording: Recording) -> str:
 
 
 class Writer:
-    """Writes recordings. An interaction written before, after the same one, is neither built nor checked again."""
+    """Writes recordings; what it wrote before, after the same parent, is neither built nor checked again."""
 
     def __init__(self) -> None:
         self._written: dict[int, _Written] = {}
