@@ -1,8 +1,7 @@
-"""Our files for a plain `vcr.VCR()`: a serializer to be registered there.
+"""Our files and our matching for vcrpy by itself: a configured `vcr.VCR`.
 
-    recorder = vcr.VCR()
-    recorder.register_serializer("agentkit", Serializer())
-    with recorder.use_cassette("weather.yaml", serializer="agentkit"): ...
+    recorder = agentkit.cassettes.vcr()
+    with recorder.use_cassette("weather.yaml"): ...
 
 What vcrpy's own dict has no place for travels in it under the key "agentkit": an interaction read from a file and
 saved again keeps its chunks, times, error and lane.
@@ -15,11 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit.cassettes import form, ids, stock
 from agentkit.cassettes.document import WrongError
+from agentkit.cassettes.hiding import kept_headers
 from agentkit.cassettes.interaction import Failure, Head, Interaction, Recording, ToolResult
+from agentkit.cassettes.matching import Rules
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from vcr import VCR
+    from vcr.request import Request as VCRRequest
 
 _KEY = "agentkit"
 
@@ -43,6 +47,41 @@ class Serializer:
     def deserialize(self, cassette_string: str) -> dict[str, Any]:
         """Return the dict that vcrpy works with. Raises `CassetteError`."""
         return to_dict(form.load(cassette_string, name=self._name))
+
+
+def vcr(**options: object) -> VCR:
+    """Return a `vcr.VCR` that reads and writes our files, matches requests as we do, and keeps no secret headers.
+
+    `options` are those of `vcr.VCR`. A serializer belongs to the instance that it is registered on, hence this.
+    """
+    from vcr import VCR
+
+    given = {"serializer": _KEY, "match_on": [_KEY], "before_record_response": _without_headers, **options}
+    recorder = VCR(**given)
+    recorder.register_serializer(_KEY, Serializer(normalised=True))
+    recorder.register_matcher(_KEY, _match)
+    return recorder
+
+
+def _match(one: VCRRequest, other: VCRRequest) -> None:
+    """Hold two of vcrpy's requests to be the same where their keys are, as vcrpy wants it: by an assertion."""
+    rules = Rules()
+    keys = [rules.state(each.method, each.uri, _body_bytes(each)).key for each in (one, other)]
+    if keys[0] != keys[1]:
+        raise AssertionError(f"{one.uri}: the body differs in what counts")
+
+
+def _body_bytes(request: VCRRequest) -> bytes:
+    body = request.body_bytes
+    return body if isinstance(body, bytes) else str(body or "").encode()
+
+
+def _without_headers(response: dict[str, Any]) -> dict[str, Any]:
+    listed = [(name, value) for name, values in response["headers"].items() for value in values]
+    kept: dict[str, list[str]] = {}
+    for name, value in kept_headers(listed):
+        kept.setdefault(name, []).append(value)
+    return {**response, "headers": kept}
 
 
 def to_dict(recording: Recording) -> dict[str, Any]:

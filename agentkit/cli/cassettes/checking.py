@@ -73,7 +73,7 @@ def find_problems(file: CassetteFile, tests: Collection[tuple[str, str]] | None)
 
 
 def _content_problems(path: Path) -> Iterator[Problem]:
-    from agentkit.cassettes import form
+    from agentkit.cassettes import document, form
     from agentkit.cassettes.secrets import find_secrets, find_secrets_in
 
     try:
