@@ -3,5 +3,6 @@
 from agentkit.cassettes.files import CassetteFile as CassetteFile
 from agentkit.cassettes.interaction import Recording as Recording
 from agentkit.cassettes.past import conversation_until as conversation_until
+from agentkit.cassettes.serializer import vcr as vcr
 from agentkit.cassettes.session import Cassette as Cassette
 from agentkit.cassettes.session import cassette as cassette

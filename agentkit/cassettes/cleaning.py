@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from agentkit.cassettes.hiding import clean_uri, hide_named, hide_values, kept_headers, secret_values
+from agentkit.cassettes.interaction import Body
 from agentkit.cassettes.scrubbing import Scrubber, Surroundings
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class Cleaner:
         """Return a recorded request's bytes under the user's rules of today; the others were applied when recording."""
         return recorded if self._user is None else self._user.scrub(recorded)
 
+    def recorded(self, recorded: Body) -> Body:
+        """Return a recorded request under the user's rules of today."""
+        return recorded if self._user is None else Body(self._user.scrub(bytes(recorded)))
+
     def text(self, text: str) -> str:
         """Return what a cassette holds of a text."""
         return self._scrubber.scrub_text(text)
@@ -71,8 +76,6 @@ class Cleaner:
 
     def scrubbed(self, interaction: Interaction) -> Interaction:
         """Return an interaction with what these rules find replaced."""
-        from agentkit.cassettes.interaction import Body
-
         chunks, at_ms = self.answer(interaction.chunks, interaction.at_ms)
         return replace(interaction, body=Body(self.body(bytes(interaction.body))), chunks=chunks, at_ms=at_ms)
 

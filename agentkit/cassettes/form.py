@@ -42,7 +42,7 @@ def dump(recording: Recording) -> str:
 
 
 class Writer:
-    """Writes recordings; an interaction that it wrote before, after the same one, is neither built nor checked again."""
+    """Writes recordings; what it wrote before, after the same parent, is neither built nor checked again."""
 
     def __init__(self) -> None:
         self._written: dict[int, _Written] = {}
@@ -80,7 +80,7 @@ def _parent(recording: Recording, index: int, bases: Sequence[Base]) -> Base | N
 class _Written:
     """An interaction's lines, and what they depend on."""
 
-    __slots__ = ("_before", "_after", "_interaction", "_parent", "base")
+    __slots__ = ("_after", "_before", "_interaction", "_parent", "base")
 
     def __init__(self, interaction: Interaction, parent: Base | None) -> None:
         self._interaction = interaction

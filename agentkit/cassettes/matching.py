@@ -217,10 +217,10 @@ def request_place(uri: str) -> list[JSON]:
 
 
 def _resource(path: str) -> str | None:
-    """Return what follows the base URL in an API's path, as `responses` or `models/m`; None for other paths."""
+    """Return what follows the base URL in an API's path, as `/responses` or `/models/m`; None for other paths."""
     steps = path.rstrip("/").split("/")
     place = next((i for i in range(len(steps) - 1, max(len(steps) - 4, -1), -1) if steps[i] in _API), None)
-    return None if place is None else "/".join(steps[place:])
+    return None if place is None else "/" + "/".join(steps[place:])
 
 
 def _grown(after: RequestState, growth: _Growth, tail: bytes, body: bytes | None) -> RequestState | None:

@@ -110,8 +110,7 @@ def _elsewhere(method: str, uri: str, recorded: Sequence[Recorded]) -> Iterator[
 
 
 def _shown_place(uri: str) -> str:
-    host, path, _ = request_place(uri)
-    return shorten(f"{host}{path}")
+    return shorten(f"{request_place(uri)[0]}{urlsplit(uri).path}")
 
 
 def _compare(uri: str, body: bytes, nearest: Recorded, rules: Rules) -> Comparison:

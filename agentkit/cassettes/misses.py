@@ -1,8 +1,11 @@
-"""What a request that isn't in the cassette is told: how it differs from the nearest one there, and what to do."""
+"""What is said of a request that isn't in the cassette: how it differs from the nearest one, and the way out of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from agentkit.cassettes.closest import Recorded
+from agentkit.cassettes.mismatch import report
 
 if TYPE_CHECKING:
     from agentkit.cassettes.exchanges import Terms
@@ -12,8 +15,36 @@ if TYPE_CHECKING:
 
 
 def describe_miss(terms: Terms, store: Store, asked: Asked) -> str:
-    return "the live request is not the recorded one"
+    """Return the report on a request that the cassette doesn't hold."""
+    recorded = [
+        Recorded(index + 1, made.method, made.uri, terms.cleaner.recorded(made.body), played=store.is_played(index))
+        for index in range(len(store))
+        if (made := store.interaction(index))
+    ]
+    found = report(
+        asked.method,
+        asked.uri,
+        bytes(asked.clean),
+        recorded,
+        name=str(terms.path),
+        rules=terms.rules,
+        remedies=_remedies(terms),
+    )
+    return found.text
 
 
 def describe_drift(terms: Terms, recorded: Interaction, method: str, uri: str, body: bytes) -> str:
-    return "differs"
+    """Return how a live request differs from the recorded one whose turn it is."""
+    nearest = Recorded(1, recorded.method, recorded.uri, terms.cleaner.recorded(recorded.body))
+    said = report(method, uri, body, [nearest], name="", rules=terms.rules).text
+    return " ".join(line.strip() for line in said.splitlines()[1:]) or said.removeprefix(": ")
+
+
+def _remedies(terms: Terms) -> list[tuple[str, str]]:
+    here = f'cassette("{terms.path}", mode="extend")'
+    extend = f"{terms.rerun} --cassettes=extend" if terms.rerun else here
+    return [
+        ("the change is wanted", f"{extend}   (plays what is the same, asks the model from there on)"),
+        ("it differs on each run", "cassette(scrub=[...]) or ignore=[...]; tools: ctx.now(), ctx.random, ctx.uuid()"),
+        ("it is a bug", "mend the code; the recording is unchanged"),
+    ]

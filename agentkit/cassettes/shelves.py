@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes import compiled, form
-from agentkit.cassettes.files import read, read_text
+from agentkit.cassettes.files import read
 from agentkit.cassettes.interaction import Head, Interaction, Recording
 from agentkit.cassettes.saving import read_if_there, tokens_of
 from agentkit.errors import CassetteError
@@ -85,15 +85,14 @@ def _open_accepted(file: CassetteFile, rules: Rules, cleaner: Cleaner) -> tuple[
     except OSError as exc:
         raise CassetteError(f"{path}: can't be read: {exc.strerror or exc}.") from exc
     _tell_leftovers(file)
-    digest = hashlib.sha256(data + rules.fingerprint.encode() + cleaner.fingerprint.encode()).hexdigest()
-    folder = path.parent / compiled.FOLDER
-    copy = compiled.read(folder, digest) if cleaner.is_constant else None
-    if copy is not None:
+    digest, terms = hashlib.sha256(data).hexdigest(), f"{rules.fingerprint}-{cleaner.fingerprint}"
+    copy = compiled.read(path, digest) if cleaner.is_constant else None
+    if copy is not None and copy.rules == terms:
         return copy, copy.head
-    recording = form.load(read_text(path), name=str(path))
+    recording = form.load(data, name=str(path))
     keys = keys_of(recording, rules, cleaner)
     if cleaner.is_constant:
-        compiled.write(folder, digest, recording, keys, name=path.name)
+        compiled.write(path, digest, recording, keys, terms)
     return RecordingShelf(recording, keys), recording.head
 
 

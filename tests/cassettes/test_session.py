@@ -1156,6 +1156,6 @@ def test_the_file_is_a_conversation(path, assistant, serve):
     assert shown.startswith("# agentkit cassette\n")
     second = shown[shown.index("- turn: 2") :]
     assert "continues: 1" in second
-    assert "- $output: 0" in second
+    assert "- {$output: 0}" in second
     assert """output: '{"city":"Oslo","temperature":7}'""" in second
     assert QUESTION not in second
