@@ -81,8 +81,8 @@ class Cleaner:
 
     def restored(self, interaction: Interaction) -> Interaction:
         """Return an interaction whose answer has this machine's folders in place of their placeholders."""
-        chunks = tuple(map(self._scrubber.restore, interaction.chunks))
-        return interaction if chunks == interaction.chunks else replace(interaction, chunks=chunks)
+        chunks = self._scrubber.restore_chunks(interaction.chunks)
+        return interaction if chunks is interaction.chunks else replace(interaction, chunks=chunks)
 
 
 def _described(rule: object) -> str:

@@ -66,10 +66,13 @@ def check_secrets(text: str, path: Path) -> None:
         )
 
 
-def holds_secret(interaction: Interaction) -> bool:
-    """Tell whether an exchange may not be written down, not even for the time being."""
+def holds_secret(interaction: Interaction, asked: bytes) -> bool:
+    """Tell whether an exchange may not be written down, not even for the time being.
+
+    `asked` is what is written of its request: all of it, or what it adds to one that was written before.
+    """
     pieces = [
-        bytes(interaction.body),
+        asked,
         interaction.answer,
         read_answer(interaction).partial.encode(errors="surrogatepass"),
         *(result.output.encode(errors="surrogatepass") for result in interaction.tool_results),
