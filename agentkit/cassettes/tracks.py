@@ -20,7 +20,7 @@ from agentkit.tape import Lane
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
     from datetime import datetime
 
     from agentkit.cassettes.exchanges import Exchanges
@@ -132,6 +132,10 @@ class RunTrack:
             return None
         self._remember(replace(asked, entry=entry))
         return exchanges.terms.cleaner.restored(exchanges.store.interaction(entry.index))
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Keep the values of headers that hold keys out of what is recorded."""
+        self._exchanges.terms.cleaner.hide(value.removeprefix("Bearer ") for value in values)
 
     def begin(self, method: str, url: str, body: bytes) -> NewTake:
         """Return where the exchange of a request that goes out is put down."""
