@@ -18,7 +18,7 @@ import json
 import os
 import tempfile
 from dataclasses import asdict
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,7 @@ class Compiled:
             body=self.body(index),
             status=record["status"],
             headers=tuple((name, value) for name, value in record["headers"]),
-            chunks=tuple(answer[place:after] for place, after in zip(places, places[1:], strict=False)),
+            chunks=tuple(answer[place:after] for place, after in pairwise(places)),
             failure=None if failure is None else Failure(**failure),
             parent=self.parents[index],
             lane=self.lanes[index],
