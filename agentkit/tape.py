@@ -6,6 +6,7 @@ passes its own `Track` on by reference, so that threads, the background loop and
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import random
 import threading
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from agentkit.entries import Outcome
     from agentkit.items import FunctionCall
@@ -155,6 +156,42 @@ class InForce:
             _in_force.set(_UNSET)
 
 
+by_default: Tape | None = None
+"""What is in force where nothing else is said: the cassette of the test that runs. Event loops that test runners keep
+from test to test, and run fixtures in, have the context of the test that came first."""
+
+
+@contextlib.contextmanager
+def in_force_by_default(tape: Tape | None) -> Iterator[None]:
+    """Put a cassette in force, in the whole process, where none is."""
+    global by_default
+    before, by_default = by_default, tape
+    try:
+        yield
+    finally:
+        by_default = before
+
+
+@contextlib.contextmanager
+def outside() -> Iterator[None]:
+    """Take the code within out of every cassette around it."""
+    token = _in_force.set(_UNSET)
+    try:
+        with in_force_by_default(None):
+            yield
+    finally:
+        _in_force.reset(token)
+
+
+def goes_out() -> bool:
+    """Tell whether the code here is in a cassette that lets requests out, or is kept out of all by one that is off."""
+    found = _in_force.get()
+    if found is _UNSET:
+        found = find_tape()
+        return found is not None and found.goes_live
+    return found is None or found.goes_live  # type: ignore[attr-defined]
+
+
 def find_tape() -> Tape | None:
     """Return the cassette in force here.
 
@@ -166,7 +203,7 @@ def find_tape() -> Tape | None:
     if found is not _UNSET:
         return found  # type: ignore[return-value]
     if not _open:
-        return None
+        return by_default
     with _lock:
         mine = threading.current_thread()
         others = list({id(tape): tape for tape, thread in _open.values() if thread is not mine}.values())
@@ -175,7 +212,7 @@ def find_tape() -> Tape | None:
             f"{len(others)} cassettes are open, and this thread was started without saying which is its own. "
             "Start it with contextvars.copy_context().run, or open a cassette inside it."
         )
-    return others[0] if others else None
+    return others[0] if others else by_default
 
 
 def begin_track() -> Track | None:

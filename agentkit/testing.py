@@ -217,13 +217,15 @@ R = TypeVar("R")
 
 
 class LiveCallBlocked(UsageError):
-    """Something tried to reach the network under `block_live()`; `.host` is where to."""
+    """Something tried to reach the network under `block_live()` or in a test run with cassettes; `.host` is where to."""
 
-    def __init__(self, host: str) -> None:
-        super().__init__(
-            f"a connection to {host!r} was attempted under block_live(). "
-            "Give the agent a scripted model or a cassette, or leave block_live() to go live."
-        )
+    def __init__(
+        self,
+        host: str,
+        found: str = "under block_live()",
+        advice: str = "Give the agent a scripted model or a cassette, or leave block_live() to go live",
+    ) -> None:
+        super().__init__(f"a connection to {host!r} was attempted {found}. {advice}.")
         self.host = host
 
 
@@ -293,7 +295,7 @@ class _Guard:
 
     def check(self, host: object) -> None:
         blocks = tuple(self._blocks)
-        if blocks and not (all(blocks) and _is_loopback(host)):
+        if blocks and not (all(blocks) and is_loopback(host)):
             raise LiveCallBlocked(_text(host))
 
     def check_name(self, host: object, *_: object, **__: object) -> None:
@@ -371,7 +373,8 @@ def _address(host: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
         return None
 
 
-def _is_loopback(host: object) -> bool:
+def is_loopback(host: object) -> bool:
+    """Tell whether a host, by name or address, is this machine."""
     address = _address(host)
     if address is None:
         return _text(host).rstrip(".").lower() in {"localhost", ""}

@@ -172,9 +172,10 @@ class Cassette:
             PATCH.leave()
         if self._journal is not None:
             self._conclude(failed=failed or exc is not None)
-        self._raise_swallowed(exc)
+        self.raise_swallowed(exc)
 
-    def _raise_swallowed(self, exc: BaseException | None) -> None:
+    def raise_swallowed(self, exc: BaseException | None = None) -> None:
+        """Raise the first mismatch again where something swallowed it; where `exc` is raised already, note it there."""
         if not self.misses or _is_caused_by(exc, self.misses):
             return
         if exc is None:
@@ -235,6 +236,11 @@ class Cassette:
     def mode(self) -> Mode:
         """The mode that holds: the command line's, the environment's, or the one given."""
         return self._terms.mode
+
+    @property
+    def match(self) -> Match:
+        """What counts as the same request."""
+        return self._terms.match
 
     @property
     def misses(self) -> list[CassetteMismatch]:
