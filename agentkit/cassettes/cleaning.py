@@ -47,8 +47,8 @@ class Cleaner:
     def _make_scrubber(self) -> Scrubber:
         return Scrubber(self._rules, self._surroundings, hide=(hide_values(self._secrets), hide_named))
 
-    def hide(self, keys: Iterable[str]) -> None:
-        """Take keys out that a client was given; ones that the environment names already keep their names."""
+    def hide(self, keys: Iterable[str]) -> bool:
+        """Take keys out that a client was given, and tell whether there are new ones among them."""
         known = set(self._secrets.values())
         new = [key for key in keys if len(key) >= _KEY_LENGTH and key not in known]
         if new:
@@ -56,6 +56,7 @@ class Cleaner:
             names = (name for n in numbers if (name := f"API_KEY_{n}" if n > 1 else "API_KEY") not in self._secrets)
             self._secrets |= dict(zip(names, new, strict=False))
             self._scrubber = self._make_scrubber()
+        return bool(new)
 
     def body(self, raw: bytes) -> bytes:
         """Return what a cassette holds of a request's bytes, or of what one adds to another."""
