@@ -74,8 +74,8 @@ def find_problems(file: CassetteFile, names: Collection[str] | None) -> Iterator
 
 
 def _content_problems(path: Path) -> Iterator[Problem]:
-    from agentkit.cassettes import document, form
-    from agentkit.cassettes.secrets import find_secrets, find_secrets_in
+    from agentkit.cassettes import form
+    from agentkit.cassettes.saving import secrets_of
 
     try:
         text = read_text(path)
@@ -84,7 +84,7 @@ def _content_problems(path: Path) -> Iterator[Problem]:
     except CassetteError as exc:
         yield Problem(str(path), _without_name(str(exc), path), "")
         return
-    for finding in find_secrets_in(document.read(text)) or find_secrets(text):
+    for finding in secrets_of(text):
         yield Problem(
             str(path),
             f"looks like a secret: {finding}",
