@@ -174,8 +174,9 @@ def test_openai_sdk_works_against_it() -> None:
         pass
     with serving(streams.recording) as server:
         sdk = openai.OpenAI(base_url=server.base_url, api_key="any", max_retries=0)
-        answer = sdk.responses.create(model="m", input=[user("Coat?")], stream=False)
+        answer = sdk.responses.create(model="m", input=[user("Coat?")])
         assert answer.output_text == "Take a coat, it is cold."
+        assert sdk.responses.create(model="m", input="Coat?", stream=False).output_text == answer.output_text
         talk = [user("Coat?"), *answer.output, user("More?")]
         with sdk.responses.create(model="m", input=talk, stream=True) as stream:
             events = list(stream)
