@@ -34,7 +34,9 @@ class Recorder(httpx.AsyncBaseTransport):
         parent = len(self.interactions) - 1 if self.interactions else None
         headers = tuple((name, value) for name, value in answer.headers.items() if name == "content-type")
         self.interactions.append(
-            Interaction("POST", str(request.url), self._body(data), answer.status_code, headers, tuple(chunks), None, parent)
+            Interaction(
+                "POST", str(request.url), self._body(data), answer.status_code, headers, tuple(chunks), None, parent
+            )
         )
         return httpx.Response(answer.status_code, headers=answer.headers, stream=Chunks(chunks), request=request)
 
