@@ -209,7 +209,8 @@ def test_diff_of_the_same_is_0(kept: Shell) -> None:
         (("list",), "cassettes: there is no such file"),
         (("accept",), "Name what is meant, or give --all."),
         (("accept", TEST, "--all"), "Name what is meant, or give --all."),
-        (("convert", TEST, "--to", "vcrpy"), "Give DEST"),
+        (("convert", TEST, "--to", "vcrpy"), "a vcrpy file needs a name of its own. Give DEST."),
+        (("convert", "none.yaml"), "none.yaml: there is no such file"),
         (("check", "--tests", "x", "--no-tests"), "can't both be given"),
     ],
 )
@@ -520,6 +521,22 @@ def test_convert_to_vcrpy_and_back(shell: Shell) -> None:
     back = read(shell.folder / "back.yaml")
     assert [bytes(i.body) for i in back] == [bytes(first.body), bytes(second.body)]
     assert [i.answer for i in back] == [first.answer, second.answer]
+
+
+def test_convert_to_a_transcript_to_edit_and_go_on_from(kept: Shell) -> None:
+    done = kept.run("cassettes", "convert", TEST, "talk.json", "--to", "transcript", "--turn", "1")
+    assert (done.stderr, done.returncode) == ("talk.json: written, 1 turn.\n", 0)
+    talk_file = kept.folder / "talk.json"
+    talk_file.write_text(talk_file.read_text().replace("7 C", "30 C"))
+    kept.write(
+        "agent.py",
+        "from agentkit import Agent\nfrom agentkit.testing import ScriptedModel\nagent = Agent(model='m')\n"
+        "client = ScriptedModel(lambda r: f'told {r.last_output}').client()\n",
+    )
+    assert kept.run("run", "agent.py", "--continue", "talk.json").stdout == "told 30 C\n"
+    done = kept.run("cassettes", "convert", TEST, "x.yaml", "--turn", "1")
+    assert "--turn is for --to transcript" in done.stderr
+    assert done.returncode == 2
 
 
 def test_without_the_extra_it_says_what_to_install(kept: Shell) -> None:

@@ -12,6 +12,7 @@ PATH = click.Path(path_type=Path)
 FOLDER = Path("cassettes")
 """Where cassettes are looked for unless it is said otherwise."""
 
+_FORMS = click.Choice(["agentkit", "vcrpy", "transcript"])
 _paths = click.argument("paths", nargs=-1, type=PATH, shell_complete=complete_file)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON instead.")
 
@@ -298,6 +299,7 @@ def prune(paths: tuple[Path, ...], dry_run: bool, sure: bool) -> int:
       agentkit cassettes convert tests/fixtures/vcr_cassettes/test_chat.yaml cassettes/test_chat.yaml
       agentkit cassettes convert old.json                # writes old.yaml
       agentkit cassettes convert cassettes/test_chat.yaml stock.yaml --to vcrpy
+      agentkit cassettes convert cassettes/trip.yaml talk.json --to transcript --turn 3
 
     \b
     Exit codes:
@@ -307,14 +309,19 @@ def prune(paths: tuple[Path, ...], dry_run: bool, sure: bool) -> int:
 )
 @click.argument("source", metavar="SRC", type=FILE, shell_complete=complete_file)
 @click.argument("dest", metavar="[DEST]", type=FILE, required=False, shell_complete=complete_file)
-@click.option("--to", "form", type=click.Choice(["agentkit", "vcrpy"]), default="agentkit", show_default=True)
+@click.option(
+    "--to", "form", type=click.Choice(["agentkit", "vcrpy", "transcript"]), default="agentkit", show_default=True
+)
+@click.option("--turn", type=click.IntRange(min=0), help="Of a transcript: up to which turn; by default the last.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def convert(source: Path, dest: Path | None, form: str, force: bool) -> int:
-    """Convert a cassette of vcrpy to one of agentkit, or back.
+def convert(source: Path, dest: Path | None, form: str, turn: int | None, force: bool) -> int:
+    """Convert a cassette of vcrpy to one of agentkit, or back; or a conversation to a transcript.
 
     SRC is YAML, or JSON as vcrpy writes it. Without DEST it is converted where it stands. Back at vcrpy, streams
     are one block and times are gone, since its files have no place for them.
+
+    A transcript is what agentkit run --continue goes on from, live: edit it, and see what would have come of it.
     """
     from agentkit.cli.cassettes.converting import convert_cassette
 
-    return convert_cassette(source, dest, form=form, force=force)
+    return convert_cassette(source, dest, form=form, turn=turn, force=force)

@@ -176,7 +176,7 @@ def _decide(outputs: Outputs) -> Decision:
             key = read_key()
             given = "q" if key == END else key
         else:
-            given = sys.stdin.readline() or "q"
+            given = sys.stdin.buffer.readline().decode(errors="replace") or "q"
         word = given.strip().lower()
         found = KEYS.get(word) or next((decision for decision in KEYS.values() if decision == word), None)
         notes.write(f"{found or harmless(word)}\n")
