@@ -510,11 +510,17 @@ class _Asking:
         answer = self._track.play(self._method, str(self._url), self._request.body)
         return None if answer is None else (answer, None)
 
+    @property
+    def _key_header(self) -> bytes:
+        return self._client.profile.key_header.encode()
+
     async def _send(self) -> tuple[Answer, float | None]:
         client, request, track = self._client, self._request, self._track
         headers = await client._header_list(self._trace, self._number, stream=request.stream)
-        if track is not None:  # what is recorded is read by people
+        if track is not None:
+            # what is recorded is read by people, and nobody is to read the key
             headers = [(name, b"identity" if name == b"accept-encoding" else value) for name, value in headers]
+            track.hide([value.decode() for name, value in headers if name in (b"authorization", self._key_header)])
         deadline = _after(client.timeouts.first_byte if request.stream else client.timeouts.total)
         what, kind = ("the answer to begin", "transient") if request.stream else ("the answer", "final")
         sent = within(deadline, what, client._wire.send(self._method, self._url, headers, request.body), kind=kind)

@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._reader: AnswerReader | None = None
         self._body: list[bytes] = []
         self._held = 0  # bytes in _body
+        self._early = b""  # what came before the first request
         self._failure: AgentkitError | None = None
         self._wake: asyncio.Future[None] | None = None
         self._is_full = False  # whether what was written waits in the transport
@@ -62,6 +63,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         reader = self._reader
+        if reader is None and not self._has_served and len(self._early) < HELD_BYTES:
+            self._early += data  # the server speaks first: "102 Processing", or a refusal
+            return
         if reader is None or reader.is_over:  # nobody asked
             if reader is not None:
                 reader.keeps = False
@@ -109,13 +113,19 @@ class Connection(asyncio.Protocol):
     async def send(self, head: bytes, body: bytes, write_s: float | None) -> AnswerReader:
         """Send a request, and return its answer as soon as the headers are there."""
         self._reader = reader = AnswerReader()
-        transport = cast("asyncio.Transport", self._transport)
-        if len(body) <= PIECE_BYTES:
-            transport.write(head + body)
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+        if self._transport is None:
+            if (error := self._cut(None)) is not None:
+                self._fail(error)
+        elif len(body) <= PIECE_BYTES:
+            self._transport.write(head + body)
+            if self._is_full:
+                await self._send_rest(b"", write_s)
         else:
-            transport.write(head)
-        if self._is_full or len(body) > PIECE_BYTES:
-            await self._send_rest(body if len(body) > PIECE_BYTES else b"", write_s)
+            self._transport.write(head)
+            await self._send_rest(body, write_s)
         while not reader.status:
             if self._failure is not None:
                 raise self._failure

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from agentkit.entries import Outcome
     from agentkit.items import FunctionCall
@@ -79,6 +79,9 @@ class Track(Sources, Protocol):
 
         Raises `CassetteMismatch`, and the error that was recorded in place of an answer.
         """
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Keep the values of headers that hold keys out of what is recorded, wherever they turn up."""
 
     async def record(self, method: str, url: str, body: bytes, sent: Awaitable[Answer]) -> Answer:
         """Await an answer and return it; what is read of it is recorded."""

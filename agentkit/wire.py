@@ -1,7 +1,7 @@
 """The connections of a client: the one module that opens any.
 
 HTTP is spoken by our own connections: httpx and httpcore take five times as long over the same bytes (see
-docs/benchmarks.md). httpx serves where it knows more: transports that a caller gives, and proxies. Connections belong
+benchmarks/README.md). httpx serves where it knows more: transports that a caller gives, and proxies. Connections belong
 to an event loop, so each loop gets its own; they close with it, or with the client.
 """
 

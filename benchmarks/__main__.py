@@ -1,9 +1,9 @@
 """Everything in one run: CPU time of each client in each case, the ratios to the reference, what stands beside them.
 
-    python -m benchmarks                        # all clients whose environments are made: 20 minutes
-    python -m benchmarks --own                  # the loops by hand and agentkit: 5 minutes
-    python -m benchmarks --only text "loop of 50"
-    python -m benchmarks --save                 # also writes benchmarks/results/run.json and draws the plots
+python -m benchmarks                        # all clients whose environments are made: 15 minutes
+python -m benchmarks --own                  # the loops by hand and agentkit: 4 minutes
+python -m benchmarks --only text "loop of 50"
+python -m benchmarks --save                 # also writes benchmarks/results/run.json, the plots and the pages' tables
 """
 
 # ruff: noqa: T201  (printing is what it is for)
@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import memory, plots, schemas, startup, tools
+from benchmarks import memory, pages, plots, schemas, startup, tools
 from benchmarks.race import FRAMEWORKS, LOOPS, REFERENCE, Found, Racer, fake_server, python_of, race
 from benchmarks.surroundings import Figure, describe, print_table, save
-from benchmarks.task import CASES, LOOPS as LOOP_CASES
+from benchmarks.task import CASES
+from benchmarks.task import LOOPS as LOOP_CASES
 
 
 def main() -> int:
@@ -42,6 +43,7 @@ def main() -> int:
     if arguments.save:
         save({**describe(), "clients": {r.name: r.versions for r in racers}}, found, figures)
         plots.draw()
+        pages.write()
     return 0
 
 

@@ -1,7 +1,7 @@
 """Makes an environment for each framework, in benchmarks/environments, which git ignores.
 
-    python -m benchmarks.environments                  # all of them, the newest releases: minutes, and 1 GB
-    python -m benchmarks.environments pydantic_ai      # one
+python -m benchmarks.environments                  # all of them, the newest releases: minutes, and 1 GB
+python -m benchmarks.environments pydantic_ai      # one
 """
 
 # ruff: noqa: S603  (the commands are below)

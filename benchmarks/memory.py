@@ -1,6 +1,6 @@
 """Memory: processes of their own do one thing each, and say what it took.
 
-    python -m benchmarks.memory <what> <server>     # one of them, in this process
+python -m benchmarks.memory <what> <server>     # one of them, in this process
 """
 
 # ruff: noqa: T201  (printing is how a process answers)
@@ -17,7 +17,6 @@ import time
 import tracemalloc
 
 from agentkit import Agent, Client, Limits, TextDelta, Transcript, tool
-
 from benchmarks.surroundings import Figure
 from benchmarks.task import Task
 
@@ -95,7 +94,9 @@ def measure(server: str) -> list[Figure]:
     return [
         Figure("200 runs at once: peak RSS, MB", at_once["peak_mb"], 60),
         Figure("transcript of 1000 turns of 2 KB: held / its JSON", transcript["held"] / transcript["json"], 2.5),
-        Figure("stream of 1,000,000 deltas: CPU of a delta / in one of 100,000", many["cpu_s"] / few["cpu_s"] / times, 1.3),
+        Figure(
+            "stream of 1,000,000 deltas: CPU of a delta / in one of 100,000", many["cpu_s"] / few["cpu_s"] / times, 1.3
+        ),
         Figure("stream of 1,000,000 deltas: the most held / the text", many["peak"] / many["text"]),
         Figure("stream of 1,000,000 deltas: that ratio / in one of 100,000", _per_text(many) / _per_text(few), 1.3),
     ]

@@ -1,5 +1,7 @@
 """Clients in processes of their own, asked in turn, so that a slow moment of the machine meets them all."""
 
+# ruff: noqa: S603  (the commands are below)
+
 from __future__ import annotations
 
 import contextlib
@@ -26,7 +28,7 @@ ENVIRONMENTS = Path(__file__).parent / "environments"
 LOOPS = ("raw_socket", "httpx_async", "httpx_sync", "dumps", "agentkit", "agentkit_sync")
 FRAMEWORKS = ("pydantic_ai", "openai_agents", "langgraph", "agno", "strands")
 REFERENCE = "httpx_async"
-PATIENCE_S = 45.0
+PATIENCE_S = 25.0
 """A client that has worked on a case for longer isn't asked for another round of it."""
 
 Found = dict[str, float]
@@ -35,7 +37,7 @@ Found = dict[str, float]
 def cores() -> tuple[int, int]:
     """Return the core of the clients and that of the server."""
     allowed = sorted(os.sched_getaffinity(0))
-    if len(allowed) < 2:  # noqa: PLR2004
+    if len(allowed) < 2:
         raise SystemExit("client and server need a core each, and this process may use one only.")
     return allowed[0], allowed[-1]
 
@@ -61,9 +63,7 @@ class Racer:
 
     def __post_init__(self) -> None:
         command = [self.python, "-m", "benchmarks.worker", self.name, str(cores()[0])]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.versions = cast("dict[str, str]", self._read()["versions"])
 
     def measure(self, task: Task, server: str) -> dict[str, object]:

@@ -89,6 +89,8 @@ def measure() -> list[Figure]:
     """Return the ratios."""
     kinds = (("plain types", make_plain), ("one shared model", make_nested), ("a model of its own", make_own))
     return [
-        Figure(f"128 schemas of {name} / TypeAdapter", cpu_ms(make, describe) / cpu_ms(make, describe_with_pydantic), 0.75)
+        Figure(
+            f"128 schemas of {name} / TypeAdapter", cpu_ms(make, describe) / cpu_ms(make, describe_with_pydantic), 0.75
+        )
         for name, make in kinds
     ]

@@ -35,13 +35,24 @@ class Figure:
         return self.name, self.found, self.at_most, "" if self.found <= self.at_most else "over"
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table as Markdown."""
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table as Markdown, the first column to the left."""
     texts = [list(head), *([f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    texts.insert(1, ["-" * (width - 1) + ":" for width in widths])
+    texts.insert(1, ["-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)])
+    lines = []
     for cells in texts:
-        print("| " + " | ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)) + " |")
+        padded = [
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        lines.append(f"| {' | '.join(padded)} |")
+    return "\n".join(lines)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table as Markdown."""
+    print(table(head, rows))
 
 
 def describe() -> dict[str, object]:
@@ -60,7 +71,7 @@ def describe() -> dict[str, object]:
 
 def save(about: Mapping[str, object], cases: Mapping[str, object], figures: Sequence[Figure]) -> None:
     """Write `benchmarks/results/run.json`."""
-    rows = [{**asdict(figure), "found": round(figure.found, 3)} for figure in figures]
+    rows = [{**asdict(figure), "found": round(float(figure.found), 3)} for figure in figures]
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({**about, "cases": cases, "figures": rows}, indent=1)
     (RESULTS / "run.json").write_text(text + "\n", encoding="utf-8")

@@ -45,8 +45,8 @@ class Task:
 
     def url(self, server: str) -> str:
         """Return the base URL under which the server plays this task."""
-        echo = int(self.echo)
-        return f"{server}/calls={self.calls},parallel={self.parallel},deltas={self.deltas},ms={self.latency_ms},echo={echo}/v1"
+        calls = f"calls={self.calls},parallel={self.parallel}"
+        return f"{server}/{calls},deltas={self.deltas},ms={self.latency_ms},echo={int(self.echo)}/v1"
 
     def smaller(self) -> Task:
         """Return what warms a client up: imports, connections, caches."""

@@ -7,7 +7,6 @@ import threading
 import time
 
 from agentkit import Agent, Client, tool
-
 from benchmarks.surroundings import Figure
 from benchmarks.task import Task
 

@@ -16,6 +16,7 @@ import pytest
 
 from agentkit.address import parse_address
 from agentkit.client import Client
+from agentkit.connection import connect
 from agentkit.errors import (
     BadRequest,
     ProtocolError,
@@ -25,6 +26,7 @@ from agentkit.errors import (
     TransportError,
     UsageError,
 )
+from agentkit.http1 import encode_head
 from agentkit.retry import RetryPolicy
 from agentkit.wire import MAX_BODY_BYTES, Timeouts, Wire
 from tests.byte_server import (
@@ -286,6 +288,31 @@ def test_connections_are_kept(reply, stream):
     with byte_server(serve(reply)) as server:
         asyncio.run(main(server))
     assert (server.connections, len(server.requests)) == (1, 3)
+
+
+SPOKEN_FIRST = {
+    "an interim answer": (b"HTTP/1.1 102 Processing\r\n\r\n", (200, GOOD)),
+    "a refusal": (http(503, b"busy"), (503, b"busy")),
+}
+
+
+@pytest.mark.parametrize(("first", "expected"), SPOKEN_FIRST.values(), ids=SPOKEN_FIRST.keys())
+def test_a_server_that_speaks_before_it_is_asked(first, expected):
+    """What comes on a connection before its first request belongs to the answer."""
+
+    async def main(server):
+        address = parse_address(server.url)
+        connection = await connect(address.host, address.port, tls=None, place="there", timeout_s=5)
+        connection.data_received(first)
+        head = encode_head("POST", address.target, [(b"host", b"x")], 2)
+        reader = await connection.send(head, b"{}", 5)
+        found = reader.status, await connection.next_piece()
+        connection.abort()
+        await connection.closed()
+        return found
+
+    with byte_server(serve(plain())) as server:
+        assert asyncio.run(main(server)) == expected
 
 
 def test_a_stream_that_stays_open_is_not_waited_for():

@@ -1,8 +1,8 @@
-"""The output items of an answer: of its JSON, or of the response that ends its stream."""
+"""The response objects of an answer: of its JSON, or of the events of its stream."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from agentkit import json
 from agentkit.cassettes.streams import blocks_of, is_stream
@@ -29,6 +29,18 @@ def output_items(answer: bytes) -> list[JSON]:
                 return found
     done = [_event(block) for block in blocks if b"response.output_item.done" in block]
     return [event["item"] for event in done if event.get("type") == "response.output_item.done" and "item" in event]
+
+
+def first_response(answer: bytes) -> dict[str, object] | None:
+    """Return the response object that an answer begins with: of the first event that has one, or its JSON."""
+    if not is_stream(answer):
+        return cast("dict[str, object] | None", whole) if isinstance(whole := _decoded(answer), dict) else None
+    blocks, _, _ = blocks_of(answer)
+    for block in blocks:
+        response = _event(block).get("response") if b'"response"' in block else None
+        if isinstance(response, dict):
+            return cast("dict[str, object]", response)
+    return None
 
 
 def _event(block: bytes) -> JSONObject:

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agentkit.cassettes.document import Spot
+    from agentkit.cassettes.echoes import Echoes
 
 KEYS = ("json", "style", "text", "base64")
 """The keys that a body takes in its mapping."""
 
 
-def json_form(data: bytes) -> Iterator[dict[str, object]]:
+def json_form(data: bytes, echoes: Echoes | None = None) -> Iterator[dict[str, object]]:
     """Give a body as JSON, where it is JSON in a style that is known."""
     found = recognise(data)
     if found is not None:
         value, style = found
+        if echoes is not None and isinstance(value, dict):
+            value = echoes.shorten_response(value)
         yield {"json": value, **({"style": style.words} if style.words else {})}
 
 
@@ -34,7 +37,7 @@ def raw_forms(data: bytes) -> Iterator[dict[str, object]]:
     yield {"base64": base64.b64encode(data).decode()}
 
 
-def read_body(spot: Spot) -> bytes:
+def read_body(spot: Spot, echoes: Echoes | None = None) -> bytes:
     """Return the bytes of a body from the mapping that holds it; none of its keys: no body."""
     value = spot.mapping("a body")
     given = [key for key in ("json", "text", "base64") if key in value]
@@ -45,7 +48,10 @@ def read_body(spot: Spot) -> bytes:
     if "base64" in given:
         return decoded_base64(spot.member("base64"))
     if "json" in given:
-        return encoded(spot.member("json"), Style.named(spot.member("style", "")))
+        body = spot.member("json")
+        if echoes is not None and isinstance(body.value, dict):
+            body = spot.below("json", echoes.restore_response(body))
+        return encoded(body, Style.named(spot.member("style", "")))
     return b""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,11 +15,13 @@ from agentkit.cassettes.scrubbing import Scrubber, Surroundings
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from agentkit.cassettes.interaction import Interaction
     from agentkit.cassettes.scrubbing import ScrubRule
 
+_KEY_LENGTH = 8
+"""Characters of the shortest key that is looked for: local servers take anything, such as `none`."""
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 """Hosts whose ports are drawn anew each time a test server starts."""
 
@@ -27,7 +30,9 @@ class Cleaner:
     """Replaces secrets, the machine's folders and what the user's rules find; the same in requests and in the file."""
 
     def __init__(self, rules: Sequence[ScrubRule], surroundings: Surroundings, env: Mapping[str, str]) -> None:
-        self._scrubber = Scrubber(rules, surroundings, hide=(hide_values(secret_values(env)), hide_named))
+        self._rules, self._surroundings = rules, surroundings
+        self._secrets = secret_values(env)
+        self._scrubber = self._make_scrubber()
         self._user = Scrubber(rules) if rules else None
         self.is_constant = not any(callable(rule) for rule in rules)
         """Whether the same text always gives the same text, in other processes too."""
@@ -38,6 +43,20 @@ class Cleaner:
     def here(cls, rules: Sequence[ScrubRule], places: Mapping[str, str]) -> Cleaner:
         """Make one for this process: its folders, and the secrets in its environment."""
         return cls(rules, Surroundings.here(places), os.environ)
+
+    def _make_scrubber(self) -> Scrubber:
+        return Scrubber(self._rules, self._surroundings, hide=(hide_values(self._secrets), hide_named))
+
+    def hide(self, keys: Iterable[str]) -> bool:
+        """Take keys out that a client was given, and tell whether there are new ones among them."""
+        known = set(self._secrets.values())
+        new = [key for key in keys if len(key) >= _KEY_LENGTH and key not in known]
+        if new:
+            numbers = itertools.count(1)
+            names = (name for n in numbers if (name := f"API_KEY_{n}" if n > 1 else "API_KEY") not in self._secrets)
+            self._secrets |= dict(zip(names, new, strict=False))
+            self._scrubber = self._make_scrubber()
+        return bool(new)
 
     def body(self, raw: bytes) -> bytes:
         """Return what a cassette holds of a request's bytes, or of what one adds to another."""
@@ -81,8 +100,12 @@ class Cleaner:
 
     def restored(self, interaction: Interaction) -> Interaction:
         """Return an interaction whose answer has this machine's folders in place of their placeholders."""
-        chunks = tuple(map(self._scrubber.restore, interaction.chunks))
-        return interaction if chunks == interaction.chunks else replace(interaction, chunks=chunks)
+        chunks = self._scrubber.restore_chunks(interaction.chunks)
+        return interaction if chunks is interaction.chunks else replace(interaction, chunks=chunks)
+
+    def restored_json(self, data: bytes) -> bytes:
+        """Return JSON with this machine's folders in place of their placeholders."""
+        return self._scrubber.restore(data)
 
 
 def _described(rule: object) -> str:

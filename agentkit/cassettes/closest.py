@@ -16,16 +16,16 @@ from agentkit.cassettes.differences import Comparable, read_comparable
 from agentkit.cassettes.matching import read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from agentkit.cassettes.interaction import Body
     from agentkit.cassettes.matching import Rules
     from agentkit.json import JSON
 
-_READ = 6
+_READ = 12
 """How many of the best are read."""
 
-_BETWEEN = re.compile(rb"\}\s*,\s*\{")
+_BETWEEN = re.compile(rb"[{}\[\],]+\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,16 @@ class Recorded:
 
 @dataclass(slots=True)
 class _Pieces:
-    """The pieces of the live request, and how many of them bodies have."""
+    """How many bytes bodies have in common with the live request, and besides."""
 
     live: frozenset[bytes]
-    size: int
+    """The pieces of the live request."""
+    telling: frozenset[bytes]
+    """Those that stand in it once; what is there again and again, as `"role":"user"`, tells nothing."""
     seen: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def count(self, body: Body) -> tuple[int, int]:
-        """Return how many pieces of a body the live request has too, and how many there are."""
+        """Return how many bytes of a body are in telling pieces, and how many in pieces that the live one lacks."""
         chain = [body]
         while id(chain[-1]) not in self.seen and (parent := _continued(chain[-1])) is not None:
             chain.append(parent)
@@ -58,16 +60,18 @@ class _Pieces:
             if id(each) in self.seen:
                 continue
             parent = _continued(each)
-            same, total = self.seen[id(parent)] if parent is not None else (0, 0)
+            same, besides = self.seen[id(parent)] if parent is not None else (0, 0)
             pieces = _pieces(bytes(each) if parent is None else each.tail)
-            self.seen[id(each)] = same + sum(piece in self.live for piece in pieces), total + len(pieces)
+            same += _size(self.telling.intersection(pieces))
+            besides += _size(piece for piece in pieces if piece not in self.live)
+            self.seen[id(each)] = same, besides
         return self.seen[id(body)]
 
 
 def closest(live: bytes, recorded: Sequence[Recorded], rules: Rules) -> Recorded:
     """Return the recorded request with the most input items that agree; of equal ones one that wasn't played."""
-    listed = _pieces(live)
-    pieces = _Pieces(frozenset(listed), len(listed))
+    counted = Counter(_pieces(live))
+    pieces = _Pieces(frozenset(counted), frozenset(piece for piece, times in counted.items() if times == 1))
     ranked = sorted(recorded, key=lambda each: _rough(pieces, each), reverse=True)
     decoded = read_body(live)
     if decoded is None:
@@ -76,9 +80,9 @@ def closest(live: bytes, recorded: Sequence[Recorded], rules: Rules) -> Recorded
     return max(ranked[:_READ], key=lambda each: _agreement(mine, each, rules))
 
 
-def _rough(pieces: _Pieces, recorded: Recorded) -> tuple[int, int, bool]:
-    same, total = pieces.count(recorded.body)
-    return min(same, pieces.size), -abs(total - pieces.size), not recorded.played
+def _rough(pieces: _Pieces, recorded: Recorded) -> tuple[int, bool]:
+    same, besides = pieces.count(recorded.body)
+    return same - besides, not recorded.played
 
 
 def _agreement(mine: Comparable, recorded: Recorded, rules: Rules) -> tuple[int, int, int, bool]:
@@ -87,8 +91,10 @@ def _agreement(mine: Comparable, recorded: Recorded, rules: Rules) -> tuple[int,
         return -1, 0, 0, False
     other = read_comparable(decoded, rules, Ids(alike=True))
     agreeing = (Counter(map(rules.encode, mine.items)) & Counter(map(rules.encode, other.items))).total()
-    fields = sum(rules.encode(_get(mine, name)) == rules.encode(_get(other, name)) for name in mine.head)
-    return agreeing, fields, -abs(len(mine.items) - len(other.items)), not recorded.played
+    differing = sum(
+        rules.encode(_get(mine, name)) != rules.encode(_get(other, name)) for name in {**mine.head, **other.head}
+    )
+    return agreeing, -differing, -abs(len(mine.items) - len(other.items)), not recorded.played
 
 
 def _get(body: Comparable, name: str) -> JSON:
@@ -102,4 +108,8 @@ def _continued(body: Body) -> Body | None:
 
 
 def _pieces(data: bytes) -> list[bytes]:
-    return [piece.strip(b",{}[] \n") for piece in _BETWEEN.split(data)]
+    return _BETWEEN.split(data)
+
+
+def _size(pieces: Iterable[bytes]) -> int:
+    return sum(map(len, pieces))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
@@ -170,11 +171,21 @@ def _passages_of(turn: Turn) -> Iterator[Passage]:
     for attempt in turn.failed:
         yield Passage(turn.number, "failed attempt", attempt.problem)
     for said in turn.said:
-        yield Passage(turn.number, _label(said), said.text)
+        yield Passage(turn.number, _label(said), _plain(said.text) if said.by == "call" else said.text)
         if said.by == "call" and said.output is not None:
-            yield Passage(turn.number, f"output of {said.name}", said.output)
+            yield Passage(turn.number, f"output of {said.name}", _plain(said.output))
     if turn.problem:
         yield Passage(turn.number, "problem", turn.problem)
+
+
+def _plain(text: str) -> str:
+    """Return JSON that differs only where its values do: spaces and the order of keys say nothing."""
+    if text[:1] not in ("{", "["):
+        return text
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, sort_keys=True)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _label(said: Said) -> str:

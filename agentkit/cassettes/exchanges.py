@@ -171,7 +171,7 @@ class Exchanges:
             and interaction.body.parent is before.interaction.body
         )
         kept = interaction if grown else replace(interaction, body=Body(bytes(interaction.body)))
-        if holds_secret(kept):
+        if holds_secret(kept, kept.body.tail):
             _log.warning(
                 "%s: an exchange holds what looks like a secret; it stays in memory until that is replaced",
                 self.terms.path,

@@ -91,7 +91,7 @@ class _Written:
             self.base.join, self.base.known = join, True
         self._before = mapping_lines({"lane": interaction.lane}, 2) if interaction.lane else []
         self._before.append("  request:")
-        self._after = [*request, *response_lines(interaction), *mapping_lines(rest_form(interaction), 2)]
+        self._after = [*request, *response_lines(interaction, parent), *mapping_lines(rest_form(interaction), 2)]
 
     def holds(self, interaction: Interaction, parent: Base | None) -> bool:
         return self._interaction is interaction and self._parent is parent

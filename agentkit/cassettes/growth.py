@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from agentkit import json
 from agentkit.cassettes import bodies
-from agentkit.cassettes.answers import output_items
+from agentkit.cassettes.answers import first_response, output_items
 from agentkit.cassettes.interaction import Body, Interaction
 from agentkit.cassettes.styles import Style, recognise
 
@@ -50,6 +50,11 @@ class Base:
     def outputs(self) -> list[JSON]:
         """The items of its answer."""
         return output_items(self.interaction.answer)
+
+    @cached_property
+    def opening(self) -> dict[str, object] | None:
+        """The first response object of its answer."""
+        return first_response(self.interaction.answer)
 
     @cached_property
     def parsed(self) -> tuple[JSONObject, Style] | None:

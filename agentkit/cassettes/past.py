@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections import Counter
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from agentkit import items as item_views
+from agentkit import json
 from agentkit.cassettes.answered import read_answer
 from agentkit.cassettes.asked import read_requests
+from agentkit.cassettes.cleaning import Cleaner
 from agentkit.cassettes.conversation import meaning
 from agentkit.cassettes.files import find_file, read
-from agentkit.entries import OutputsEntry, ResponseEntry
+from agentkit.entries import OWN_DEPTH, OutputsEntry, ResponseEntry
 from agentkit.errors import UsageError
 from agentkit.items import function_call_output
 from agentkit.transcript import Transcript
@@ -64,7 +67,12 @@ def open_past(path: str | PathLike[str], *, turn: int) -> Past:
     """Return the conversation of a cassette up to a turn; see `conversation_until` for the errors."""
     file = Path(path)
     place = file if file.is_file() else find_file(file).newest
-    return read_past(read(place), turn=turn, name=str(path))
+    past = read_past(read(place), turn=turn, name=str(path))
+    cleaner = Cleaner.here((), {})
+    following = json.decode(cleaner.restored_json(json.encode(list(past.following))), max_depth=OWN_DEPTH)
+    return Past(
+        _restored(past.open, cleaner), _restored(past.transcript, cleaner), tuple(cast("list[Item]", following))
+    )
 
 
 def read_past(recording: Recording, *, turn: int, name: str) -> Past:
@@ -74,6 +82,15 @@ def read_past(recording: Recording, *, turn: int, name: str) -> Past:
             f"{name}: turn {turn!r} asked for; it has {len(recording)}. Give one of 0 to {len(recording)}."
         )
     return _Reading(recording, name).until(turn)
+
+
+def _restored(transcript: Transcript, cleaner: Cleaner) -> Transcript:
+    """Return a conversation with this machine's folders in place of their placeholders: it goes on here."""
+    entries = (
+        dataclasses.replace(entry, data=cleaner.restored_json(b"[" + entry.data + b"]")[1:-1])
+        for entry in transcript.entries
+    )
+    return Transcript(entries)
 
 
 class _Reading:
@@ -167,7 +184,7 @@ class _Reading:
         except UsageError as exc:
             raise UsageError(f"{self._name}: its conversation isn't whole: {exc}") from exc
         entries = longer.entries[len(told.entries) :]
-        return Transcript((*told.entries, *(self._noted(entry, calls) for entry in entries)))
+        return functools.reduce(Transcript.append, (self._noted(entry, calls) for entry in entries), told)
 
     def _noted(self, entry: Entry, names: dict[str, str]) -> Entry:
         if not isinstance(entry, OutputsEntry):

@@ -17,10 +17,11 @@ from agentkit.cassettes.secrets import find_secrets, find_secrets_in
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from agentkit.cassettes.files import CassetteFile
+    from agentkit.cassettes.secrets import Finding
     from agentkit.cassettes.store import Store
     from agentkit.cassettes.tracks import Entry
 
@@ -56,7 +57,7 @@ def drop_pending(file: CassetteFile) -> None:
 
 def check_secrets(text: str, path: Path) -> None:
     """Refuse text that holds a secret. Raises `CassetteError`, which names the place and never the value."""
-    findings = find_secrets_in(document.read(text)) or find_secrets(text)
+    findings = secrets_of(text)
     if findings:
         listed = "; ".join(map(str, findings[:5]))
         more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
@@ -66,10 +67,39 @@ def check_secrets(text: str, path: Path) -> None:
         )
 
 
-def holds_secret(interaction: Interaction) -> bool:
-    """Tell whether an exchange may not be written down, not even for the time being."""
+def secrets_of(text: str) -> list[Finding]:
+    """Return the secrets in the text of a cassette, by path where they are in a value.
+
+    Each value is looked at by itself only where all of them together hold something: that takes twenty times as long.
+    """
+    value = document.read(text)
+    in_lines = find_secrets(text)
+    if in_lines or find_secrets("\n".join(_texts(value))):
+        return find_secrets_in(value) or in_lines
+    return []
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts in a value, and those that lists of texts spell out, as deltas do."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for member in value.values():
+            yield from _texts(member)
+    elif isinstance(value, list):
+        if len(value) > 1 and all(isinstance(member, str) for member in value):
+            yield "".join(value)
+        for member in value:
+            yield from _texts(member)
+
+
+def holds_secret(interaction: Interaction, asked: bytes) -> bool:
+    """Tell whether an exchange may not be written down, not even for the time being.
+
+    `asked` is what is written of its request: all of it, or what it adds to one that was written before.
+    """
     pieces = [
-        bytes(interaction.body),
+        asked,
         interaction.answer,
         read_answer(interaction).partial.encode(errors="surrogatepass"),
         *(result.output.encode(errors="surrogatepass") for result in interaction.tool_results),

@@ -35,6 +35,7 @@ class Store:
         self._shelf = shelf
         self._played: set[int] = set()
         self._lanes = shelf.lanes
+        self._nested = [(index, lane) for index, lane in enumerate(shelf.lanes) if lane]
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[int]] = {}
         for index, key in enumerate(shelf.keys):
@@ -99,4 +100,4 @@ class Store:
 
     def beneath(self, lane: str) -> list[int]:
         """Return the interactions of agents that ran in a lane, however deep."""
-        return [i for i, other in enumerate(self._lanes) if other == lane or other.startswith(lane + "/")]
+        return [i for i, other in self._nested if other == lane or other.startswith(lane + "/")]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from agentkit import json
 from agentkit.cassettes import bodies, deltas
+from agentkit.cassettes.echoes import Echoes, is_echo
 from agentkit.cassettes.layout import Row
 from agentkit.cassettes.styles import COMPACT, Style, recognise
 
@@ -79,7 +80,7 @@ def blocks_of(data: bytes) -> tuple[list[bytes], bytes, bool]:
     return blocks, rest, crlf
 
 
-def stream_form(data: bytes) -> Iterator[tuple[dict[str, object], list[int]]]:
+def stream_form(data: bytes, echoes: Echoes) -> Iterator[tuple[dict[str, object], list[int]]]:
     """Give a stream as events, with the place in bytes where each of them ends; nothing where it is none."""
     if not is_stream(data):
         return
@@ -91,7 +92,8 @@ def stream_form(data: bytes) -> Iterator[tuple[dict[str, object], list[int]]]:
             entries.append({"$rest": rest.decode()})
     except UnicodeDecodeError:
         return
-    form: dict[str, object] = {"events": deltas.joined(entries)}
+    short = [_shortened(entry, echoes) for entry in entries]
+    form: dict[str, object] = {"events": deltas.joined(short)}
     if framing.words:
         form["framing"] = framing.words
     if style.words:
@@ -166,9 +168,13 @@ def _named(block: bytes, framing: Framing, style: Style) -> dict[str, object] | 
     return found if "$data" in found else None
 
 
+def _shortened(entry: object, echoes: Echoes) -> object:
+    return echoes.shorten(entry) if isinstance(entry, dict) and not _is_ours(entry) else entry
+
+
 def _is_ours(event: dict[str, object]) -> bool:
     """Whether an event would be read as something else than itself."""
-    return deltas.is_run(event) or any(key.startswith("$") for key in event)
+    return deltas.is_run(event) or is_echo(event) or any(key.startswith("$") for key in event)
 
 
 def _decoded(data: bytes) -> dict[str, object] | None:
@@ -179,7 +185,7 @@ def _decoded(data: bytes) -> dict[str, object] | None:
     return cast("dict[str, object]", value) if isinstance(value, dict) else None
 
 
-def read_stream(spot: Spot) -> tuple[bytes, list[int]]:
+def read_stream(spot: Spot, echoes: Echoes) -> tuple[bytes, list[int]]:
     """Return the bytes of a stream, and where each event ends, from the mapping that holds it."""
     framing = Framing.named_by(spot.member("framing", ""))
     style = Style.named(spot.member("style", ""))
@@ -193,12 +199,12 @@ def read_stream(spot: Spot) -> tuple[bytes, list[int]]:
                 entry.fail("found events after $rest; allowed is $rest as the last entry")
             rest = bodies.encoded_text(entry.member("$rest"))
         else:
-            _read_entry(entry, framing, style, blocks)
+            _read_entry(entry, framing, style, echoes, blocks)
     gap = framing.line_end * 2
     return b"".join([each for block in blocks for each in (block, gap)]) + rest, _ends(blocks, rest, framing.crlf)
 
 
-def _read_entry(entry: Spot, framing: Framing, style: Style, blocks: list[bytes]) -> None:
+def _read_entry(entry: Spot, framing: Framing, style: Style, echoes: Echoes, blocks: list[bytes]) -> None:
     event = entry.value
     if isinstance(event, str):
         data = bodies.encoded_text(entry)
@@ -211,7 +217,7 @@ def _read_entry(entry: Spot, framing: Framing, style: Style, blocks: list[bytes]
         entry.member("type").wrong("the event's type, a text")
     else:
         try:
-            events = deltas.split(event, entry) if deltas.is_run(event) else (event,)
+            events = deltas.split(event, entry) if deltas.is_run(event) else (echoes.restore(entry),)
             blocks.extend([framing.block(each, style) for each in events])
         except (json.JSONError, UnicodeEncodeError) as exc:
             entry.fail(str(exc))

@@ -20,7 +20,7 @@ from agentkit.tape import Lane
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
     from datetime import datetime
 
     from agentkit.cassettes.exchanges import Exchanges
@@ -133,6 +133,12 @@ class RunTrack:
         self._remember(replace(asked, entry=entry))
         return exchanges.terms.cleaner.restored(exchanges.store.interaction(entry.index))
 
+    def hide(self, values: Iterable[str]) -> None:
+        """Keep the values of headers that hold keys out of what is recorded."""
+        last = self._last
+        if self._exchanges.terms.cleaner.hide(value.removeprefix("Bearer ") for value in values) and last is not None:
+            self._last = self._read_whole(last.method, last.uri, last.raw, last.parent)
+
     def begin(self, method: str, url: str, body: bytes) -> NewTake:
         """Return where the exchange of a request that goes out is put down."""
         asked = self._last if self._last is not None and self._last.raw == body else self._read(method, url, body)
@@ -208,9 +214,13 @@ class RunTrack:
                     state,
                     parent=earlier.entry,
                 )
+        return self._read_whole(method, url, raw, self.last_entry)
+
+    def _read_whole(self, method: str, url: str, raw: bytes, parent: Entry | None) -> Asked:
+        terms = self._exchanges.terms
         clean = terms.cleaner.body(raw)
         state = terms.rules.state(method, url, clean)
-        return Asked(method, url, raw, Body(raw), Body(clean), state, parent=self.last_entry)
+        return Asked(method, url, raw, Body(raw), Body(clean), state, parent=parent)
 
 
 class NewTake:

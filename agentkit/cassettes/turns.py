@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from agentkit.cassettes import bodies, growth, streams
 from agentkit.cassettes.document import Spot, WrongError, read
+from agentkit.cassettes.echoes import Echoes
 from agentkit.cassettes.growth import Base, Join
 from agentkit.cassettes.interaction import Body, Failure, Interaction, ToolResult
 from agentkit.cassettes.layout import Row, mapping_lines
@@ -67,7 +68,7 @@ def _same(body: Body, other: Body) -> bool:
     return body == other
 
 
-def response_lines(interaction: Interaction) -> list[str]:
+def response_lines(interaction: Interaction, parent: Base | None) -> list[str]:
     """Return the lines of an answer in the first form that reads back as it was; none where no answer began."""
     if interaction.status is None and not interaction.chunks and not interaction.headers:
         return []
@@ -76,9 +77,9 @@ def response_lines(interaction: Interaction) -> list[str]:
         common["headers"] = _headers_form(interaction.headers)
     times: dict[str, object] = {"at_ms": Row(interaction.at_ms)} if interaction.at_ms else {}
     wanted = interaction.status, interaction.headers, interaction.chunks, interaction.at_ms
-    for form in _response_forms(interaction.chunks):
+    for form in _response_forms(interaction.chunks, parent):
         lines = mapping_lines({**common, **form, **times}, 4) or ["    status: null"]
-        if _read_back(lines, _read_response) == wanted:
+        if _read_back(lines, lambda spot: _read_response(spot, parent)) == wanted:
             return ["  response:", *lines]
     raise CassetteError(
         f"an answer of {interaction.uri[:80]!r} can't be written: {len(interaction.at_ms)} times for "
@@ -86,20 +87,24 @@ def response_lines(interaction: Interaction) -> list[str]:
     )
 
 
-def _response_forms(chunks: tuple[bytes, ...]) -> Iterator[dict[str, object]]:
+def _response_forms(chunks: tuple[bytes, ...], parent: Base | None) -> Iterator[dict[str, object]]:
     data = b"".join(chunks)
     sizes = [len(chunk) for chunk in chunks]
-    for form, ends in streams.stream_form(data):
+    for form, ends in streams.stream_form(data, _echoes(parent)):
         usual = sizes == _steps(ends)
         yield form if usual else {**form, "chunks": streams.chunk_form(sizes, ends)}
     split = {"chunks": streams.counted(sizes)} if len(sizes) > 1 else {}
     if not data:
         yield {}
         return
-    for form in bodies.json_form(data):
+    for form in bodies.json_form(data, _echoes(parent)):
         yield {**form, **split}
     for form in bodies.raw_forms(data):
         yield {**form, **split}
+
+
+def _echoes(parent: Base | None) -> Echoes:
+    return Echoes(lambda: None if parent is None else parent.opening)
 
 
 def _steps(ends: Sequence[int]) -> list[int]:
@@ -149,7 +154,7 @@ def read_interaction(spot: Spot, places: dict[int, int], bases: list[Base]) -> B
     method, uri, body, join = _read_request(request, None if parent is None else bases[parent])
     answer: Answer = (None, (), (), ())
     if "response" in cast("dict[str, object]", spot.value):
-        answer = _read_response(spot.member("response"))
+        answer = _read_response(spot.member("response"), None if parent is None else bases[parent])
     status, headers, chunks, at_ms = answer
     interaction = Interaction(
         method=method,
@@ -192,7 +197,7 @@ def _read_request(spot: Spot, parent: Base | None) -> tuple[str, str, Body, Join
     return (method, uri, *growth.read_added(spot, parent))
 
 
-def _read_response(spot: Spot) -> Answer:
+def _read_response(spot: Spot, parent: Base | None) -> Answer:
     given = spot.mapping("a response", RESPONSE)
     status = spot.member("status")
     code = None if status.value is None else status.integer(100, 999)
@@ -201,10 +206,10 @@ def _read_response(spot: Spot) -> Answer:
     if "events" in given and whole:
         spot.fail(f"found events and {whole[0]}; allowed is one of them")
     if "events" in given:
-        data, ends = streams.read_stream(spot)
+        data, ends = streams.read_stream(spot, _echoes(parent))
         sizes = streams.read_chunks(spot.member("chunks"), ends) if "chunks" in given else _steps(ends)
     else:
-        data = bodies.read_body(spot)
+        data = bodies.read_body(spot, _echoes(parent))
         sizes = _read_sizes(spot.member("chunks"), len(data)) if "chunks" in given else [len(data)] if data else []
     chunks: list[bytes] = []
     place = 0

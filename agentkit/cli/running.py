@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from agentkit.cassettes.files import PENDING
 from agentkit.cli.display import RunDisplay, explained
 from agentkit.cli.interrupts import SIGNALLED, Interrupts
 from agentkit.cli.prepared import prepare
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from agentkit import Result, SyncRun
     from agentkit.cassettes.past import Past
+    from agentkit.cassettes.session import Cassette
     from agentkit.cli.terminal import Outputs
     from agentkit.items import Item
     from agentkit.json import JSON, JSONObject
@@ -74,6 +76,7 @@ class Conversation:
         self._display: RunDisplay | None = None
         self._before = Transcript()
         self._input: str | list[Item] | None = None
+        self._tape: Cassette | None = None
         self._run: SyncRun[object] | None = None
 
     def prepare(self) -> None:
@@ -114,7 +117,8 @@ class Conversation:
             return self._run_live()
         from agentkit import cassette
 
-        with cassette(path):
+        self._tape = cassette(path)
+        with self._tape:
             return self._run_live()
 
     def _run_live(self) -> Result[object]:
@@ -141,6 +145,7 @@ class Conversation:
             self._report(result_object(result))
         else:
             self._display.finish(result)
+            self._tell_recorded()
         return OK if self._is_written() and kept else FAILED
 
     def fail(self, exc: BaseException, number: int | None) -> int:
@@ -153,10 +158,23 @@ class Conversation:
             self._show_interrupt()
         else:
             self._outputs.show_error(explained(exc))
+        if not self._options.as_json:
+            self._tell_recorded()
         self._keep(advise=True)
         if interrupted:
             return SIGNALLED + (number or signal.SIGINT)
         return USAGE if isinstance(exc, UsageError) else FAILED
+
+    def _tell_recorded(self) -> None:
+        """Say where what went live was recorded."""
+        tape, notes = self._tape, self._outputs.notes
+        if tape is None or not tape.was_changed:
+            return
+        path = tape.path
+        if path.with_name(path.name + PENDING).is_file():
+            notes.paragraph(one_line(f"Recorded. To see what changed: agentkit cassettes review {path}"), "dim")
+        else:
+            notes.paragraph(one_line(f"Recorded in {path}."), "dim")
 
     def _show_interrupt(self) -> None:
         if self._display is None or self._run is None:

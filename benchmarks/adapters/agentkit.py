@@ -1,12 +1,13 @@
 """agentkit, as its users write it. Tools are async here; `agentkit_sync` has plain functions."""
 
+# ruff: noqa: ARG001  (what the model gives to tools that need nothing)
+
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
 from agentkit import Agent, Client, Limits, TextDelta, Tool, Transcript, tool
-
 from benchmarks.adapters.by_hand import make_items
 from benchmarks.task import QUESTION, make_output, name_of_tool
 
@@ -37,11 +38,8 @@ class Adapter:
             return result.output
 
         async def run_streamed() -> str:
-            deltas: list[str] = []
             async with make_agent().stream(QUESTION, transcript=history, client=client) as events:
-                async for event in events:
-                    if isinstance(event, TextDelta):
-                        deltas.append(event.text)
+                deltas = [event.text async for event in events if isinstance(event, TextDelta)]
             if "".join(deltas) != events.result.output:
                 raise RuntimeError("the deltas aren't the answer")
             return events.result.output

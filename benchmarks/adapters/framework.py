@@ -1,5 +1,7 @@
 """What the adapters of other frameworks share: the tool, and the tasks that they leave out."""
 
+# ruff: noqa: ARG001  (what the model gives to tools that need nothing)
+
 from __future__ import annotations
 
 import time

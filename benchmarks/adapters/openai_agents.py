@@ -44,11 +44,8 @@ class Adapter:
 
         async def run_streamed() -> str:
             result = Runner.run_streamed(make_agent(client), asked, max_turns=TURNS)
-            deltas = []
-            async for event in result.stream_events():
-                if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
-                    deltas.append(event.data.delta)
-            return "".join(deltas)
+            raw = [event.data async for event in result.stream_events() if event.type == "raw_response_event"]
+            return "".join([data.delta for data in raw if data.type == "response.output_text.delta"])
 
         return run_streamed if task.deltas else run_anew if task.new_client else run
 

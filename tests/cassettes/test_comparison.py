@@ -64,6 +64,15 @@ def test_what_is_on_one_side_only() -> None:
     assert [(each.label, each.old) for each in back] == [("output of weather", None), ("assistant", None)]
 
 
+def test_json_is_compared_by_its_values() -> None:
+    old = recorded(plain(asking("Hi"), answered([call("call_1", "a", '{"x":1,"y":[2]}')])))
+    same = recorded(plain(asking("Hi"), answered([call("call_1", "a", '{"y": [2], "x": 1}')])))
+    other = recorded(plain(asking("Hi"), answered([call("call_1", "a", '{"y": [3], "x": 1}')])))
+    assert differences(compare(old, same)) == []
+    (found,) = differences(compare(old, other))
+    assert signed(found.pieces) == '{"x": 1, "y": [[-2-]{+3+}]}'
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

@@ -286,6 +286,13 @@ def test_the_closest_has_the_most_items_that_agree():
     assert told(asked(*texts[:7], message("other")), *bodies).turn == 4
 
 
+def test_a_long_request_that_holds_much_of_a_short_one_is_not_closest():
+    short = asked(message("hi"), stream=True)
+    long = [asked(*(message(f"{n} {m}") for m in range(40)), stream=True, tools=[TOOL] * 9) for n in range(20)]
+    assert told({**short, "temperature": 0.5}, *long, short, *long).turn == 21
+    assert told({**BODY, "temperature": 0.1}, short, *long, BODY, *long).turn == 22
+
+
 def test_of_equal_ones_that_which_was_not_played_is_closest():
     first, second = recorded(asked(message("a")), asked(message("a")))
     played = Recorded(1, first.method, first.uri, first.body, played=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import agentkit.cassettes
 from agentkit import Agent, Client, RetryPolicy, Transcript, UsageError, tool
+from agentkit.cassettes.files import write
 from agentkit.cassettes.interaction import ToolResult
-from agentkit.cassettes.past import read_past
+from agentkit.cassettes.past import conversation_until, open_past, read_past
 from agentkit.testing import ScriptedModel, cut, failure, reasoning, reply
 from agentkit.testing import call as scripted_call
 from tests.cassettes.made import Recorder, answered, asking, call, message, output, plain, recorded, user
@@ -147,3 +151,25 @@ def test_an_output_without_its_call_is_named() -> None:
     recording = recorded(plain(asking([output("call_1", "7")]), answered([message("x")])))
     with pytest.raises(UsageError, match=r"x\.yaml: its conversation isn't whole: items\[0\]"):
         read_past(recording, turn=1, name="x.yaml")
+
+
+def test_a_file_is_read_and_its_placeholders_are_this_machines_places(tmp_path: Path) -> None:
+    called = [user("Read <cwd>/a"), call("call_1", "read"), output("call_1", "from <cwd>/a")]
+    recording = recorded(
+        plain(asking(called[:1]), answered([call("call_1", "read")])),
+        plain(asking(called), answered([message("It is <cwd>/a.")])),
+        plain(asking([*called, message("It is <cwd>/a."), user("And <cwd>/b?")]), answered([message("No.")])),
+    )
+    write(tmp_path / "x.yaml", recording)
+    here = str(Path.cwd())
+    told = conversation_until(tmp_path / "x.yaml", turn=2)
+    assert [item.get("content") or item.get("output") for item in told.items if "arguments" not in item][:2] == [
+        f"Read {here}/a",
+        f"from {here}/a",
+    ]
+    assert told.entries[-1].response.output_text == f"It is {here}/a."  # type: ignore[union-attr]
+    assert [item["content"] for item in open_past(tmp_path / "x.yaml", turn=2).following] == [f"And {here}/b?"]
+    assert [each.name for each in conversation_until(tmp_path / "x.yaml", turn=1, open_calls=True).open_calls] == [
+        "read"
+    ]
+    assert agentkit.cassettes.conversation_until is conversation_until

@@ -903,6 +903,18 @@ def test_no_secret_reaches_the_disk(path, serve, monkeypatch):
     assert tape.unused == []
 
 
+def test_a_key_that_only_the_client_was_given_is_taken_out_of_what_is_said(path, serve):
+    agent = Agent(model="m")
+    with agentkit.cassette(path, "record"):
+        agent.run_sync("Say a-key-of-the-test!", client=client_of(serve(["It is a-key-of-the-test."])))
+        agent.run_sync("Say another-key-9876!", client=Client(serve(["another-key-9876"]).base_url, "another-key-9876"))
+    written = path.read_text(encoding="utf-8")
+    assert "a-key-of-the-test" not in written
+    assert "another-key-9876" not in written
+    assert "Say <API_KEY>!" in written
+    assert "Say <API_KEY_2>!" in written
+
+
 @pytest.mark.parametrize("where", ["prompt", "answer", "output", "stream"])
 def test_a_secret_that_slipped_through_refuses_the_save_and_is_not_printed(path, serve, where):
     @tool

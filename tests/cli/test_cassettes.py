@@ -16,6 +16,7 @@ import pytest
 from agentkit.cassettes.files import CassetteFile, read, write
 from agentkit.cassettes.interaction import Failure, Recording
 from agentkit.cassettes.journal import Journal
+from agentkit.cassettes.naming import name_cassette
 from agentkit.cassettes.usage import Played, Usage, write_usage
 from tests.cassettes.made import answered, asking, call, message, output, plain, recorded, user
 
@@ -378,11 +379,11 @@ def test_check_says_for_each_problem_what_it_is_and_what_to_do(kept: Shell) -> N
             "Run: agentkit cassettes convert cassettes/test_weather/test_oslo_2.yaml"
         ),
         (
-            "cassettes/test_weather/test_oslo_2.yaml: no test 'test_oslo_2' in 'test_weather' plays it. Delete it, or "
+            "cassettes/test_weather/test_oslo_2.yaml: no test 'test_oslo_2' of 'test_weather'. Delete it, or "
             "name it as its test."
         ),
         (
-            "cassettes/test_weather/test_paris.yaml: no test 'test_paris' in 'test_weather' plays it. Delete it, or "
+            "cassettes/test_weather/test_paris.yaml: no test 'test_paris' of 'test_weather'. Delete it, or "
             "name it as its test."
         ),
     ]
@@ -407,21 +408,28 @@ def test_check_finds_a_secret_and_doesnt_show_it(kept: Shell) -> None:
 
 
 def test_tests_of_every_kind_are_found(kept: Shell) -> None:
+    """By the names that the plugin gives: classes, parameters, folders, and what no file system takes."""
     in_order(kept)
-    source = """
-    import pytest
-    class TestTrip:
-        def test_train(self): pass
-        @pytest.mark.parametrize("city", ["Oslo", "Rome"])
-        def test_cities(self, city): pass
-    """
-    kept.write("test_trip.py", "\n".join(line[4:] for line in source.splitlines()))
-    for name in ("TestTrip.test_train", "TestTrip.test_cities[Oslo]", "TestTrip.test_cities-Rome", "TestTrip.test_bus"):
-        write(kept.folder / f"cassettes/test_trip/{name}.yaml", talk())
-    done = kept.run("cassettes", "check")
-    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
-        "cassettes/test_trip/TestTrip.test_bus.yaml"
+    (kept.folder / "tests").mkdir()
+    kept.write(
+        "tests/test_trip.py",
+        "import pytest\n"
+        "class TestTrip:\n"
+        "    def test_train(self): pass\n"
+        "    @pytest.mark.parametrize('city', ['Oslo', 'São Paulo/2', 'x' * 95])\n"
+        "    def test_cities(self, city): pass\n",
+    )
+    names = ["TestTrip.test_train", "TestTrip.test_cities-Oslo", "TestTrip.test_bus"]
+    places = [kept.folder / f"cassettes/tests/test_trip/{name}.yaml" for name in names]
+    ids = ["S\\xe3o Paulo/2", "x" * 95]
+    places += [
+        kept.folder / "cassettes" / name_cassette("tests/test_trip.py", ["TestTrip"], "test_cities", i) for i in ids
     ]
+    for place in places:
+        write(place, talk())
+    done = kept.run("cassettes", "check")
+    found = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    assert found == ["cassettes/tests/test_trip/TestTrip.test_bus.yaml"]
 
 
 def test_tests_that_cant_be_collected_are_2(kept: Shell) -> None:

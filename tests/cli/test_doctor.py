@@ -236,7 +236,7 @@ def test_every_extra_is_looked_for() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for extra, requirements in listed.items():
         names = {re.split(r"[^A-Za-z0-9_-]", requirement)[0] for requirement in requirements}
-        assert extra == "test" or names <= set(EXTRAS[extra])
+        assert extra in ("bench", "test") or names <= set(EXTRAS[extra])
 
 
 # --- as a process -----------------------------------------------------------------------------------------

@@ -486,3 +486,25 @@ def test_mistakes_in_going_on_are_2(recorded_talk: Shell, args: tuple[str, ...],
     done = recorded_talk.run("run", "what_if.py", *args)
     assert words in done.stderr
     assert done.returncode == 2
+
+
+def test_a_run_in_a_cassette_is_recorded_replayed_and_extended(shell: Shell) -> None:
+    pytest.importorskip("vcr", reason="needs the extra 'cassettes'")
+    args = ("run", "weather_agent.py", "Coat?", "--cassette", "tapes/x.yaml")
+    missing = shell.run(*args)
+    assert "tapes/x.yaml: there is no recording to play" in missing.stderr
+    assert missing.returncode == 1
+    done = shell.run(*args, AGENTKIT_CASSETTE="record")
+    assert done.stdout == "Take a coat.\n"
+    assert done.stderr.splitlines()[-1] == "Recorded in tapes/x.yaml."
+    shell.write("weather_agent.py", (shell.folder / "weather_agent.py").read_text().replace("Take a coat.", "Changed."))
+    replayed = shell.run(*args)
+    assert replayed.stdout == "Take a coat.\n"
+    assert "looking up Oslo" not in replayed.stderr
+    other = shell.run("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml")
+    assert "CassetteMismatch" in other.stderr
+    assert other.returncode == 1
+    extended = shell.run("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml", AGENTKIT_CASSETTE="extend")
+    assert extended.stdout == "Changed.\n"
+    assert extended.stderr.splitlines()[-1].endswith("agentkit cassettes review tapes/x.yaml")
+    assert "Coat?" in shell.run("cassettes", "show", "tapes/x.yaml").stdout

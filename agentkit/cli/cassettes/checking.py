@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import find_files, read_text
 from agentkit.cassettes.usage import find_usage
-from agentkit.cli.cassettes.collecting import collect_tests, is_orphan, lies_as_a_tests
+from agentkit.cli.cassettes.collecting import collect_names, is_orphan, lies_as_a_tests
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported, write_json
 from agentkit.cli.display import DIM
 from agentkit.cli.terminal import one_line, open_outputs
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agentkit.cassettes.files import CassetteFile
+    from agentkit.cassettes.usage import Played
     from agentkit.cli.terminal import Outputs
 
 
@@ -37,7 +38,7 @@ def check_cassettes(paths: Sequence[Path], *, tests: Sequence[Path], collecting:
     def check(outputs: Outputs) -> int:
         files = find_files(paths)
         wanted = collecting and any(lies_as_a_tests(file.path) for file in files)
-        collected = collect_tests(tests) if wanted else None
+        collected = collect_names(tests) if wanted else None
         if wanted and collected is None:
             outputs.notes.line("pytest isn't installed: whether there is a test for each cassette wasn't checked.", DIM)
         problems = [problem for file in files for problem in find_problems(file, collected)]
@@ -55,8 +56,8 @@ def check_cassettes(paths: Sequence[Path], *, tests: Sequence[Path], collecting:
         return reported(check, outputs)
 
 
-def find_problems(file: CassetteFile, tests: Collection[tuple[str, str]] | None) -> Iterator[Problem]:
-    """Yield what is wrong with one cassette; `tests` are those that there are, None: unknown."""
+def find_problems(file: CassetteFile, names: Collection[str] | None) -> Iterator[Problem]:
+    """Yield what is wrong with one cassette; `names` are those that tests have, None: unknown."""
     if file.pending.is_file():
         yield Problem(
             str(file.pending), "a recording waits for its review", f"Run: agentkit cassettes review {file.path}"
@@ -69,12 +70,12 @@ def find_problems(file: CassetteFile, tests: Collection[tuple[str, str]] | None)
         )
     if file.path.is_file():
         yield from _content_problems(file.path)
-        yield from _use_problems(file.path, tests)
+        yield from _use_problems(file.path, names)
 
 
 def _content_problems(path: Path) -> Iterator[Problem]:
-    from agentkit.cassettes import document, form
-    from agentkit.cassettes.secrets import find_secrets, find_secrets_in
+    from agentkit.cassettes import form
+    from agentkit.cassettes.saving import secrets_of
 
     try:
         text = read_text(path)
@@ -83,7 +84,7 @@ def _content_problems(path: Path) -> Iterator[Problem]:
     except CassetteError as exc:
         yield Problem(str(path), _without_name(str(exc), path), "")
         return
-    for finding in find_secrets_in(document.read(text)) or find_secrets(text):
+    for finding in secrets_of(text):
         yield Problem(
             str(path),
             f"looks like a secret: {finding}",
@@ -93,19 +94,19 @@ def _content_problems(path: Path) -> Iterator[Problem]:
         yield Problem(str(path), "isn't written as agentkit writes it", f"Run: agentkit cassettes convert {path}")
 
 
-def _use_problems(path: Path, tests: Collection[tuple[str, str]] | None) -> Iterator[Problem]:
+def _use_problems(path: Path, names: Collection[str] | None) -> Iterator[Problem]:
     prune = f"Run: agentkit cassettes prune {path}"
-    if tests is not None and is_orphan(path, tests):
-        yield Problem(
-            str(path), f"no test {path.stem!r} in {path.parent.name!r} plays it", "Delete it, or name it as its test."
-        )
-        return
     found = find_usage(path)
-    if found is None or not found[1].is_full_green:
+    played: Played | None = None
+    if found is not None:
+        folder, usage = found
+        played = usage.cassettes.get(path.absolute().relative_to(folder).as_posix())
+    # a test may name another's place
+    if names is not None and played is None and is_orphan(path, names):
+        yield Problem(str(path), f"no test {path.stem!r} of {path.parent.name!r}", "Delete it, or name it as its test.")
+    elif found is None or not found[1].is_full_green:
         return
-    folder, usage = found
-    played = usage.cassettes.get(path.absolute().relative_to(folder).as_posix())
-    if played is None:
+    elif played is None:
         yield Problem(str(path), "the last full test run didn't play it", prune)
     elif played.unused:
         turns = ", ".join(map(str, played.unused))

@@ -1,8 +1,4 @@
-"""Which tests there are, as pytest collects them; and which cassettes lie where a test of another name would have its.
-
-A test's cassette is cassettes/<module>/<test>.yaml, the name of the test with what makes it unique (its class, its
-parameters) around it. Only files that lie so can be told to be orphans; others are named in the tests themselves.
-"""
+"""Which cassettes tests have by their names, as pytest collects them; and which lie there without a test."""
 
 from __future__ import annotations
 
@@ -10,9 +6,9 @@ import importlib.util
 import re
 import subprocess
 import sys
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from agentkit.cassettes.naming import name_cassette
 from agentkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,10 +19,10 @@ PATIENCE_S: Final = 300
 _MODULE: Final = re.compile(r"test_|.*_test$")
 
 
-def collect_tests(paths: Sequence[Path]) -> set[tuple[str, str]] | None:
-    """Return `(module, test)` for each test that pytest collects; None where pytest isn't installed.
+def collect_names(paths: Sequence[Path]) -> set[str] | None:
+    """Return the cassette of each test that pytest collects, as `tests/test_weather/test_oslo.yaml`.
 
-    Raises `UsageError` where it collects nothing, or fails.
+    None where pytest isn't installed. Raises `UsageError` where it collects nothing, or fails.
     """
     if importlib.util.find_spec("pytest") is None:
         return None
@@ -43,24 +39,22 @@ def collect_tests(paths: Sequence[Path]) -> set[tuple[str, str]] | None:
             f"pytest couldn't collect the tests ({said[-1] if said else f'exit code {done.returncode}'}). "
             "Mend that, name where they are with --tests, or give --no-tests."
         )
-    found = (line.partition("::") for line in done.stdout.splitlines() if "::" in line)
-    return {(PurePath(file).stem, test.partition("[")[0].rpartition("::")[2]) for file, _, test in found}
+    return {_name_of(line) for line in done.stdout.splitlines() if "::" in line}
 
 
 def lies_as_a_tests(path: Path) -> bool:
-    """Tell whether a cassette lies where a test's would."""
+    """Tell whether a cassette lies where a test's would: in a folder of its module's name."""
     return bool(_MODULE.match(path.parent.name))
 
 
-def is_orphan(path: Path, tests: Collection[tuple[str, str]]) -> bool:
-    """Tell whether a cassette lies where a test's would, and there is no such test."""
-    module, name = path.parent.name, path.name.removesuffix(path.suffix)
-    if not lies_as_a_tests(path):
-        return False
-    words = set(_words(name))
-    return not any(found == module and (name == test or test in words) for found, test in tests)
+def is_orphan(path: Path, names: Collection[str]) -> bool:
+    """Tell whether a cassette lies where a test's would, and no test has that name."""
+    parts = path.absolute().parts
+    return lies_as_a_tests(path) and not any("/".join(parts[start:]) in names for start in range(1, len(parts)))
 
 
-def _words(name: str) -> list[str]:
-    """Return the parts of a file's name that may be a test's: `TestOslo.test_cold[c-7]` has two."""
-    return re.findall(r"\w+", name)
+def _name_of(test: str) -> str:
+    module, _, rest = test.partition("::")
+    function, _, parameters = rest.partition("[")
+    *classes, name = function.split("::")
+    return name_cassette(module, classes, name, parameters.removesuffix("]"))
