@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
-# loaded here, so that inner runs in this process share the modules
+import agentkit
 from agentkit.service.http import RunningServer, running
 from agentkit.service.script import Script
 from agentkit.testing import ReceivedRequest, Reply, call
+
+for module in pkgutil.walk_packages(agentkit.__path__, "agentkit."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)  # an inner run in this process forgets the modules that it has loaded
 
 INI = """
 [pytest]
@@ -96,6 +102,3 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
         monkeypatch.delenv(name, raising=False)
     (pytester.path / "pytest.ini").write_text(INI, encoding="utf-8")
     return Project(pytester, monkeypatch)
-
-
-Replies = Callable[[ReceivedRequest], Reply]
