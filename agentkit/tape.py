@@ -124,6 +124,7 @@ LANE: contextvars.ContextVar[Lane] = contextvars.ContextVar("agentkit_lane", def
 """Where the code here runs."""
 
 _UNSET = object()
+_OUTSIDE = object()
 _in_force: contextvars.ContextVar[object] = contextvars.ContextVar("agentkit_cassette", default=_UNSET)
 _open: dict[int, tuple[Tape, threading.Thread]] = {}
 """The cassettes that are open in the process, and who opened them."""
@@ -175,7 +176,7 @@ def in_force_by_default(tape: Tape | None) -> Iterator[None]:
 @contextlib.contextmanager
 def outside() -> Iterator[None]:
     """Take the code within out of every cassette around it."""
-    token = _in_force.set(_UNSET)
+    token = _in_force.set(_OUTSIDE)
     try:
         with in_force_by_default(None):
             yield
@@ -185,11 +186,10 @@ def outside() -> Iterator[None]:
 
 def goes_out() -> bool:
     """Tell whether the code here is in a cassette that lets requests out, or is kept out of all by one that is off."""
-    found = _in_force.get()
-    if found is _UNSET:
-        found = find_tape()
-        return found is not None and found.goes_live
-    return found is None or found.goes_live  # type: ignore[attr-defined]
+    if _in_force.get() is None:
+        return True
+    found = find_tape()
+    return found is not None and found.goes_live
 
 
 def find_tape() -> Tape | None:
@@ -200,6 +200,8 @@ def find_tape() -> Tape | None:
     an error.
     """
     found = _in_force.get()
+    if found is _OUTSIDE:
+        return None
     if found is not _UNSET:
         return found  # type: ignore[return-value]
     if not _open:

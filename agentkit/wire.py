@@ -194,16 +194,18 @@ class _WireAnswer(Answer):
 class _DirectBody:
     """A body over a connection of our own."""
 
-    __slots__ = ("_connection", "_home", "next_piece")
+    __slots__ = ("_connection", "_home")
 
     def __init__(self, connection: Connection, home: Connections) -> None:
         self._connection: Connection | None = connection
         self._home = home
-        self.next_piece = connection.next_piece
 
     @property
     def is_at_end(self) -> bool:
         return self._connection is None or self._connection.is_at_end
+
+    async def next_piece(self) -> bytes:
+        return b"" if self._connection is None else await self._connection.next_piece()
 
     async def aclose(self) -> None:
         if self._connection is not None:

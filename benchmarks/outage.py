@@ -2,7 +2,7 @@
 
     python -m benchmarks.outage
 
-Needs matplotlib, which nothing else here does. The simulation is that of tests/faults/outage.py, in virtual time.
+Needs matplotlib. The simulation is that of tests/faults/outage.py, in virtual time.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python -m benchmarks.plots
 
-Needs matplotlib: pip install -e '.[bench]'.
+Needs matplotlib, which nothing else but outage.py does.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -72,6 +73,7 @@ class Exchanges:
         self._outputs = RecordedOutputs(store)
         self._lock = threading.RLock()
         self._tips: dict[RunTrack, Asked] = {}
+        self._has_asked = False
 
     def find(self, asked: Asked, track: RunTrack) -> Entry | None:
         """Return the exchange to play for a request, or None where it is to go out. Raises `CassetteMismatch`."""
@@ -104,6 +106,7 @@ class Exchanges:
             if self.terms.mode == "compare":
                 self._compare(entry, interaction)
             elif self._journal is not None and self.is_open:
+                self._note_server(entry, interaction)
                 self._write_down(self._journal, entry, interaction)
 
     def note_result(
@@ -162,6 +165,12 @@ class Exchanges:
         self.entries.append(entry)
         return entry
 
+    def _note_server(self, entry: Entry, interaction: Interaction) -> None:
+        if not self._has_asked:
+            self._has_asked = True
+            is_ours = entry.server.startswith("agentkit-serve/")
+            self.sources.note_server("agentkit serve" if is_ours else base_url(interaction.uri))
+
     def _write_down(self, journal: Journal, entry: Entry, interaction: Interaction) -> None:
         before = entry.parent
         grown = (
@@ -209,6 +218,11 @@ class Exchanges:
             self.differences.append(f"turn {index + 1}: the request differs: {drift}")
         if difference := compare_answers(self.store.interaction(index), interaction):
             self.differences.append(f"turn {index + 1}: the answer differs: {difference}")
+
+
+def base_url(uri: str) -> str:
+    """Return the base URL of a request to the API; what isn't one, as it is."""
+    return re.sub(r"/(responses|models)/?(\?.*)?$", "", uri)
 
 
 def _as_text(output: str | list[JSON] | list[JSONObject]) -> str:

@@ -1,7 +1,7 @@
 """What keeps paid tokens: a journal of exchanges as they end, held open by the one writer of a cassette.
 
 A journal is a text file next to its cassette, a JSON object a line: one for each exchange, a later one with what its
-calls gave, and one with the moment and the seed where they were asked for. It holds cleaned text only. A line torn by
+calls gave, and one with what the head will say. It holds cleaned text only. A line torn by
 a crash is the last one, and is left out.
 """
 
@@ -77,8 +77,8 @@ class Journal:
             file.write(b"\n")
 
     def note_head(self, head: Head) -> None:
-        """Write down the moment and the seed that the recording goes by."""
-        self._append({"journal": JOURNAL_VERSION, "now": head.now, "seed": head.seed})
+        """Write down who is asked, and the moment and the seed that the recording goes by."""
+        self._append({"journal": JOURNAL_VERSION, "server": head.server, "now": head.now, "seed": head.seed})
 
     def append(self, number: int, interaction: Interaction, parent: int | None) -> None:
         """Write down an exchange that has ended, before anything is done with its answer."""
@@ -158,6 +158,7 @@ def _read_head(value: Mapping[str, object], name: str) -> Head:
         raise CassetteError(f"{name} is of version {version!r}; this agentkit reads version {JOURNAL_VERSION}.")
     seed = value.get("seed")
     return Head(
+        server=str(value.get("server") or ""),
         now=str(value.get("now") or ""),
         seed=seed if isinstance(seed, int) else None,
     )

@@ -24,6 +24,8 @@ _ESCAPED = re.compile(f"[{_UNPRINTABLE}]")
 _PLAIN = re.compile(rf"[^\W\d_](?:[^\t\n:#{_UNPRINTABLE}]|:(?=[^\s])|(?<=\S)#)*")
 _PLAIN_IN_FLOW = re.compile(r"[^\W\d_](?:[\w/$.+@()*=~^;' -])*")
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.-]*")
+_COUNT = re.compile(r"[0-9]+(?:\+[0-9]+(?:\*[0-9]+)?|\*[0-9]+)")
+"""Chunks as they are counted, `2+117` or `1*40`: no number in YAML either."""
 _SINGLE = re.compile(rf"[^\t\n{_UNPRINTABLE}]*")
 
 
@@ -158,7 +160,7 @@ def _key(text: str) -> str:
 def _text(text: str, plain: re.Pattern[str]) -> str:
     if plain.fullmatch(text) and text[-1] not in " :" and text.lower() not in _RESERVED:
         return text
-    return _quoted(text)
+    return text if _COUNT.fullmatch(text) else _quoted(text)
 
 
 def _quoted(text: str) -> str:

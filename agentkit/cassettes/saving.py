@@ -131,14 +131,11 @@ def assembled(entries: Sequence[Entry], store: Store, head: Head) -> Recording:
         if made is None:
             continue  # it was cancelled before an answer began
         parent = indices.get(entry.parent.number) if entry.parent is not None else None
-        if entry.index is None:
-            results = tuple(
-                result
-                for _, result in sorted(entry.results.items())
-                if entry.number not in parents_with_children or result.outcome != "ok" or result.full is not None
-            )
-            body = made.body if parent is None else _grown_from(interactions[parent].body, made.body)
-            made = replace(made, tool_results=results, body=body)
+        results = made.tool_results if entry.index is not None else [entry.results[i] for i in sorted(entry.results)]
+        is_answered = entry.number in parents_with_children
+        kept = tuple(r for r in results if not is_answered or r.outcome != "ok" or r.full is not None)
+        body = made.body if parent is None else _grown_from(interactions[parent].body, made.body)
+        made = replace(made, tool_results=kept, body=body)
         indices[entry.number] = len(interactions)
         interactions.append(replace(made, parent=parent))
     return normalise(Recording(head, tuple(interactions)))

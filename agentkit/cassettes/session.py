@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from agentkit import json
 from agentkit.cassettes import modes
 from agentkit.cassettes.cleaning import Cleaner
-from agentkit.cassettes.exchanges import Exchanges, Terms
+from agentkit.cassettes.exchanges import Exchanges, Terms, base_url
 from agentkit.cassettes.files import CassetteFile
 from agentkit.cassettes.interaction import Head, Recording
 from agentkit.cassettes.journal import Journal
@@ -34,11 +33,9 @@ if TYPE_CHECKING:
     from os import PathLike
     from types import TracebackType
 
-    from agentkit.cassettes.interaction import Interaction
     from agentkit.cassettes.modes import Mode
     from agentkit.cassettes.scrubbing import ScrubRule
     from agentkit.cassettes.store import Shelf
-    from agentkit.cassettes.tracks import Entry
     from agentkit.errors import CassetteMismatch
     from agentkit.json import JSON
     from agentkit.tape import Lane
@@ -214,21 +211,13 @@ class Cassette:
         before = read_if_there(self.path)
         head = exchanges.sources.head
         recorded = today() if live or before is None else head.recorded
-        head = replace(head, recorded=recorded, server=self._server_of(live) or head.server)
-        result = assembled(exchanges.entries, exchanges.store, head)
+        result = assembled(exchanges.entries, exchanges.store, replace(head, recorded=recorded))
         is_extension = self.mode == "extend" and before is not None
         if is_extension and not live and before is not None and len(result) == len(before):
             drop_pending(self._file)
             return
         write_result(self._file, result, before, propose=failed or is_extension)
         self.was_changed = True
-
-    def _server_of(self, live: Sequence[Entry]) -> str:
-        if not live:
-            return ""
-        if live[0].server.startswith("agentkit-serve/"):
-            return "agentkit serve"
-        return _base_url(cast("Interaction", live[0].interaction))
 
     # --- what users look at ---------------------------------------------------------------------------------
 
@@ -287,7 +276,7 @@ class Cassette:
     def server(self) -> str:
         """The base URL that was recorded; empty where there is none."""
         store = self._exchanges.store
-        return _base_url(store.interaction(0)) if len(store) else ""
+        return base_url(store.interaction(0).uri) if len(store) else ""
 
     def begin_run(self, lane: Lane) -> RunTrack:
         """Return a run's way through the cassette."""
@@ -361,10 +350,6 @@ def _checked_speed(speed: float) -> float:
     if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 <= speed < math.inf:
         raise UsageError(f"speed={speed!r}; allowed are 0 (at once), 1 (as it came), 2 (twice as fast), ...")
     return speed
-
-
-def _base_url(interaction: Interaction) -> str:
-    return re.sub(r"/(responses|models)/?(\?.*)?$", "", interaction.uri)
 
 
 def _readable(body: bytes) -> JSON:

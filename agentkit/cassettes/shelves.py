@@ -59,9 +59,7 @@ def open_shelf(
     if recovered.interactions:
         _tell_recovered(file, recovered)
         sources.append(recovered)
-        head = replace(
-            head, now=head.now or recovered.head.now, seed=head.seed if head.seed is not None else recovered.head.seed
-        )
+        head = _completed(head, recovered.head)
     if mode != "rewrite":  # which is asked for to get other answers than those of a run that failed
         pending = read_if_there(file.pending)
         if pending is not None:
@@ -74,6 +72,12 @@ def open_shelf(
             sources.append(accepted)
     made = merged(sources, rules, cleaner)
     return made, head
+
+
+def _completed(head: Head, other: Head) -> Head:
+    """Return a head with what it lacks taken from another one."""
+    seed = other.seed if head.seed is None else head.seed
+    return replace(head, server=head.server or other.server, now=head.now or other.now, seed=seed)
 
 
 def _open_accepted(file: CassetteFile, rules: Rules, cleaner: Cleaner) -> tuple[Shelf, Head]:

@@ -1,4 +1,4 @@
-"""The moment and chance under a cassette: what was drawn when it was recorded is drawn again when it plays."""
+"""A cassette's head: the moment and chance, drawn again when it plays as they were drawn then, and who was asked."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ class RecordedSources:
         self._keep = keep
         self._lock = threading.Lock()
         self._moment = _parse(head.now, name) if head.now else None
+
+    def note_server(self, server: str) -> None:
+        """Have the head say who was asked, unless it says so already."""
+        with self._lock:
+            if self._keep is not None and self.head.server != server:
+                self.head = replace(self.head, server=server)
+                self._keep(self.head)
 
     def now(self) -> datetime:
         """Return the moment of the recording. It stands still, so that two askers get the same text."""

@@ -128,9 +128,9 @@ def _interactions(spot: Spot) -> list[tuple[Spot, Spot]]:
 
 def _interaction(request: Spot, response: Spot) -> Interaction:
     asked, answered = request.mapping("a request"), response.mapping("a response")
-    body = _unpacked(_body(request, "body"), _headers(request.member("headers")))
+    body = _unpacked(_body(request, "body"), _headers(request.member("headers")), request)
     headers = _headers(response.member("headers"))
-    answer = _unpacked(_body(response, "body" if "body" in answered else "content"), headers)
+    answer = _unpacked(_body(response, "body" if "body" in answered else "content"), headers, response)
     uri = request.member("uri" if "uri" in asked else "url")
     return Interaction(
         method=request.member("method").text().upper(),
@@ -233,13 +233,19 @@ def _status(response: Spot) -> int | None:
     return response.member("status").wrong("the HTTP status: {code: 200, message: OK}")
 
 
-def _unpacked(data: bytes, headers: list[tuple[str, str]]) -> bytes:
+def _unpacked(data: bytes, headers: list[tuple[str, str]], spot: Spot) -> bytes:
     """Return a body with its content encodings undone; many recorders undid them and kept the header."""
     encodings = [each.strip() for name, value in headers if name == "content-encoding" for each in value.split(",")]
     for encoding in reversed(encodings):
-        unpack = _UNPACK.get(encoding.lower())
-        if unpack is not None:
-            data = unpack(data)
+        match encoding.lower():
+            case "gzip" | "x-gzip":
+                data = _gunzipped(data)
+            case "deflate":
+                data = _deflated(data)
+            case "br":
+                data = _by_module("brotli", lambda module, data: cast("bytes", module.decompress(data)), data, spot)
+            case "zstd":
+                data = _by_module("zstandard", _unzstd, data, spot)
     return data
 
 
@@ -260,27 +266,30 @@ def _deflated(data: bytes) -> bytes:
     return data if data[:1] in (b"{", b"[") else _inflated(data, 15, -15)
 
 
-def _with_module(name: str, call: Callable[[Any, bytes], bytes]) -> Callable[[bytes], bytes]:
-    """Return what undoes an encoding by a module that may not be installed; what it can't undo stays as it is."""
+def _by_module(name: str, unpack: Callable[[Any, bytes], bytes], data: bytes, spot: Spot) -> bytes:
+    """Return a body unpacked by a module that may not be installed; what is text was unpacked before."""
+    if _is_text(data):
+        return data
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        spot.fail(f"a body that only the package {name} can unpack. Install it, or convert the file where it is")
+    try:
+        return unpack(module, data)
+    except Exception:  # noqa: BLE001 - errors of the module's own; the data is no such packing
+        return data
 
-    def unpack(data: bytes) -> bytes:
-        try:
-            return call(importlib.import_module(name), data)
-        except Exception:  # noqa: BLE001 - each of these modules has errors of its own; plain data is the usual cause
-            return data
 
-    return unpack
+def _unzstd(module: Any, data: bytes) -> bytes:
+    return cast("bytes", module.ZstdDecompressor().decompressobj().decompress(data))
 
 
-_UNPACK: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": _gunzipped,
-    "x-gzip": _gunzipped,
-    "deflate": _deflated,
-    "br": _with_module("brotli", lambda module, data: cast("bytes", module.decompress(data))),
-    "zstd": _with_module(
-        "zstandard", lambda module, data: cast("bytes", module.ZstdDecompressor().decompressobj().decompress(data))
-    ),
-}
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def linked(interactions: list[Interaction]) -> tuple[Interaction, ...]:

@@ -295,7 +295,7 @@ def _parsed(entry: Spot, most_events: int, most_bytes: int) -> tuple[int, int, i
 
 def parsed_count(entry: Spot, most: int) -> tuple[int, int]:
     """Return bytes and repetitions of an entry such as 16 or `16*313`."""
-    size, offset, times = _parsed(entry, most, 0)
+    size, offset, times = _parsed(entry, most, most)
     if offset or not size:
         entry.wrong("a number of bytes, such as 16 or 16*313")
     return size, times

@@ -10,7 +10,7 @@ import functools
 import inspect
 import os
 import shlex
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,6 +29,7 @@ from agentkit.errors import CassetteError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from types import FrameType
 
     from agentkit.cassettes.modes import Mode
     from agentkit.cassettes.session import Cassette
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 OPTIONS = frozenset({"path", "mode", "tools", "match", "scrub", "ignore", "speed", "patch", "timings"})
 
+PACKAGE = __name__.partition(".")[0]
+INSTALLED = frozenset({"site-packages", "dist-packages"})
 NARROWING = ("lf", "ignore", "ignore_glob", "deselect", "keyword", "markexpr")
 """Options of pytest that leave tests out."""
 
@@ -227,6 +230,8 @@ class Suite:
         except BaseException as exc:
             running.error = exc
             running.opened.raise_swallowed(exc)
+            if isinstance(exc, CassetteError):
+                _leave_out_ours(exc)
             raise
         return result
 
@@ -262,9 +267,15 @@ class Suite:
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
         """Keep what fixtures share that are made in the middle of a test out of its cassette: it isn't that test's."""
-        apart = self._running is not None and fixturedef.scope != "function"
-        with tape.outside() if apart else nullcontext():
+        running = self._running
+        if running is None or fixturedef.scope == "function":
             return (yield)
+        self._running = None  # what it goes by is no business of this fixture
+        try:
+            with tape.outside():
+                return (yield)
+        finally:
+            self._running = running
 
     # --- cassettes of fixtures ----------------------------------------------------------------------------------
 
@@ -391,6 +402,21 @@ def _check_used(opened: Cassette, command: str) -> None:
         )
 
 
+def _leave_out_ours(error: CassetteError) -> None:
+    """End the traceback where the test calls agentkit: what a cassette says is about the test."""
+    entry = error.__traceback__
+    while entry is not None and _is_ours(entry.tb_frame):
+        entry = entry.tb_next  # the way here, which pytest leaves out itself
+    while entry is not None and entry.tb_next is not None:
+        if _is_ours(entry.tb_next.tb_frame):
+            entry.tb_next = None
+        entry = entry.tb_next
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith(f"{PACKAGE}.")
+
+
 def _put_back(name: str, value: str | None) -> None:
     if value is None:
         os.environ.pop(name, None)
@@ -417,14 +443,18 @@ def _put_first(item: pytest.Item, fixture: str) -> None:
 
 
 def _has_teardown(item: pytest.Item) -> bool:
-    """Tell whether fixtures of the test may ask a model after its body: pytest's own don't."""
-    for name, found in _definitions(item).items():
-        function = found[-1].func if found else None
-        is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
-        module = getattr(function, "__module__", "")
-        if is_generator and name != "cassette" and not module.startswith("_pytest.") and found[-1].scope == "function":
-            return True
-    return False
+    """Tell whether fixtures of the test may ask a model after its body: those of installed plugins don't."""
+    return any(
+        name != "cassette" and found and found[-1].scope == "function" and _is_projects_generator(found[-1].func)
+        for name, found in _definitions(item).items()
+    )
+
+
+def _is_projects_generator(function: Callable[..., object]) -> bool:
+    if not inspect.isgeneratorfunction(function) and not inspect.isasyncgenfunction(function):
+        return False
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not INSTALLED & set(Path(code.co_filename).parts)
 
 
 @contextmanager
