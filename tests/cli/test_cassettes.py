@@ -42,6 +42,7 @@ def talk(answer: str = "Take a coat.", **head: str) -> Recording:
 @pytest.fixture
 def kept(shell: Shell) -> Shell:
     """A folder with a cassette, a changed one that waits, and one that is all new."""
+    shell.env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # whatever is installed besides
     write(shell.folder / TEST, talk(recorded="2026-11-20", server="https://api.example.com/v1"))
     write(shell.folder / f"{TEST}.new", talk("Take a jacket.", recorded="2026-11-27"))
     write(shell.folder / "cassettes/test_weather/test_rome.yaml.new", talk("None needed."))
@@ -411,6 +412,7 @@ def test_check_finds_a_secret_and_doesnt_show_it(kept: Shell) -> None:
 def test_tests_of_every_kind_are_found(kept: Shell) -> None:
     """By the names that the plugin gives: classes, parameters, folders, and what no file system takes."""
     in_order(kept)
+    kept.write("pytest.ini", "[pytest]\naddopts = -q\n")
     (kept.folder / "tests").mkdir()
     kept.write(
         "tests/test_trip.py",

@@ -26,7 +26,9 @@ def collect_names(paths: Sequence[Path]) -> set[str] | None:
     """
     if importlib.util.find_spec("pytest") is None:
         return None
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--no-header", "--color=no", *map(str, paths)]
+    # not -q: with another one of the configuration it would give counts in place of names
+    options = ["--collect-only", "--verbosity=-1", "--no-header", "--color=no"]
+    command = [sys.executable, "-m", "pytest", *options, *map(str, paths)]
     try:
         done = subprocess.run(  # noqa: S603  (our own interpreter)
             command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
