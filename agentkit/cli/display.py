@@ -269,12 +269,14 @@ def show_arguments(arguments: str) -> str:
 def summary(turns: int, usage: Usage, *, took_s: float | None, model_s: float) -> list[str]:
     """Return the parts of the last line; `took_s` None: of a recorded run.
 
-    The speed is the server's word, or else seen from here.
+    The speed is the server's word, or else seen from here; where a cassette has answered, it says nothing.
     """
     parts = [f"{turns} {'turn' if turns == 1 else 'turns'}"]
+    if usage.replayed:
+        parts.append("replayed" if usage.replayed >= turns else f"{usage.replayed} replayed")
     if usage:
         parts.append(tokens(usage))
-        seconds = 0.0 if took_s is None else usage.total_latency or model_s
+        seconds = 0.0 if took_s is None or usage.replayed else usage.total_latency or model_s
         if usage.output_tokens and seconds > 0:
             speed = usage.output_tokens / seconds
             parts.append(f"{speed:,.0f} tokens/s" if speed >= 10 else f"{speed:.1f} tokens/s")

@@ -501,6 +501,8 @@ def test_a_run_in_a_cassette_is_recorded_replayed_and_extended(shell: Shell) -> 
     replayed = shell.run(*args)
     assert replayed.stdout == "Take a coat.\n"
     assert "looking up Oslo" not in replayed.stderr
+    assert replayed.stderr.splitlines()[-1].startswith("— 2 turns · replayed · ")
+    assert "tokens/s" not in replayed.stderr
     other = shell.run("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml")
     assert "CassetteMismatch" in other.stderr
     assert other.returncode == 1
