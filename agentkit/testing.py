@@ -217,7 +217,7 @@ R = TypeVar("R")
 
 
 class LiveCallBlocked(UsageError):
-    """Something tried to reach the network under `block_live()` or in a test run with cassettes; `.host` is where to."""
+    """Something tried to reach the network under `block_live()`, or in a test with cassettes; `.host` is where to."""
 
     def __init__(
         self,
