@@ -44,7 +44,7 @@ ORDER = [
     ["execute"],
     ["run"],
     ["agent"],
-    ["service", "testing", "cli"],
+    ["cassettes", "service", "testing", "cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 PURE = {name for names in ORDER[: ORDER.index(["output", "step", "status"]) + 1] for name in names}
