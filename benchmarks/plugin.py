@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.startup import timed
 from benchmarks.surroundings import RESULTS, Figure, describe, print_table
 
-TIMES = 15
+TIMES = 31
 HEAD = ("tests", "without, cpu ms", "with, cpu ms", "added, cpu ms", "added, wall ms")
 COUNTS = (1, 1000)
 AT_MOST_MS = 10.0
