@@ -22,10 +22,10 @@ def take(item: str) -> str:
 
 
 agent = Agent(model=MODEL, instructions="Answer in one sentence.", tools=[take])
-mode = "off" if os.environ.get("AGENTKIT_LIVE") else "replay"  # AGENTKIT_LIVE=1 asks a real model
+live = os.environ.get("AGENTKIT_LIVE") == "1"  # AGENTKIT_LIVE=1 asks a real model
 
 if __name__ == "__main__":
-    with agentkit.cassette(RECORDING, mode) as tape:
+    with agentkit.cassette(RECORDING, "off" if live else "replay") as tape:
         result = agent.run_sync("I'd like a cup of tea.")
     print(result.output)
     print(f"turns played: {tape.played}, asked of a model: {tape.recorded}")

@@ -18,7 +18,7 @@ def test_a_cup_of_tea_is_taken(cassette: Cassette) -> None:
 
 
 @pytest.mark.cassette
-def test_what_is_not_there_is_said(cassette: Cassette) -> None:
+def test_what_is_not_there_is_said() -> None:
     result = agent.run_sync("I'd like a cup of coffee.", deps=Pantry("Ada", {"tea": 2}))
 
     assert result.tool_calls[0].output == "only 0 x coffee left"
