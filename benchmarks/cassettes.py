@@ -27,7 +27,7 @@ from agentkit.cassettes.compiled import FOLDER
 from agentkit.cassettes.interaction import Body, Interaction, Recording
 from agentkit.service.http import running
 from agentkit.testing import ScriptedModel, call, random_ids
-from benchmarks.surroundings import Figure, print_table, save
+from benchmarks.surroundings import Figure, describe, print_table, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ def changes(folder: Path) -> list[Figure]:
     before = path.read_text(encoding="utf-8")
     record(path, "rewrite")
     same = changed_lines(before, path.read_text(encoding="utf-8"))
-    record(path, "rewrite", "How do I get from Oslo to Bodø by bus, leg by leg?")
+    record(path, "rewrite", "How do I get from Oslo to Bodø by coach, leg by leg?")
     word = changed_lines(before, path.read_text(encoding="utf-8"))
     return [
         Figure("lines changed: recorded again, unchanged", float(same), 0),
@@ -199,7 +199,7 @@ def main() -> None:
         figures = [*play_costs(folder), *open_costs(folder), *client_cost(), *sizes(folder), *changes(folder)]
     print_table(("figure", "found", "at most", ""), [figure.row() for figure in figures])
     if "--save" in sys.argv:
-        save("cassettes", figures)
+        save(describe(), {}, figures, name="cassettes")
 
 
 if __name__ == "__main__":

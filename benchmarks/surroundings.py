@@ -69,12 +69,14 @@ def describe() -> dict[str, object]:
     }
 
 
-def save(about: Mapping[str, object], cases: Mapping[str, object], figures: Sequence[Figure]) -> None:
-    """Write `benchmarks/results/run.json`."""
+def save(
+    about: Mapping[str, object], cases: Mapping[str, object], figures: Sequence[Figure], *, name: str = "run"
+) -> None:
+    """Write `benchmarks/results/NAME.json`."""
     rows = [{**asdict(figure), "found": round(float(figure.found), 3)} for figure in figures]
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({**about, "cases": cases, "figures": rows}, indent=1)
-    (RESULTS / "run.json").write_text(text + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _processor() -> str:

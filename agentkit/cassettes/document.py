@@ -16,7 +16,7 @@ from agentkit.errors import UsageError
 from agentkit.json import MAX_DEPTH
 
 try:
-    import yaml
+    import yaml as yaml  # for `stock` too, which needs the same message where it is missing
 except ImportError as exc:
     raise UsageError(
         "cassettes need pyyaml and vcrpy, of the extra 'cassettes'. In the checkout: pip install -e '.[cassettes]'"

@@ -85,7 +85,11 @@ def normalise(recording: Recording) -> Recording:
     for interaction in recording:
         names.collect(interaction)
     renamed = _Renamed(names.found)
-    return replace(recording, interactions=tuple(renamed.interaction(each) for each in recording))
+    interactions = tuple(renamed.interaction(each) for each in recording)
+    if renamed.told:
+        renamed = _Renamed(names.found, but=renamed.told)
+        interactions = tuple(renamed.interaction(each) for each in recording)
+    return replace(recording, interactions=interactions)
 
 
 def _is_signed(interaction: Interaction) -> bool:
@@ -178,9 +182,15 @@ Edit = tuple[int, int, int]
 class _Renamed:
     """Bytes with ids replaced."""
 
-    def __init__(self, names: dict[bytes, bytes]) -> None:
+    def __init__(self, names: dict[bytes, bytes], but: Iterable[bytes] = ()) -> None:
+        """Prepare for these ids; those of `but` are left as they are in texts."""
         self._names = names
-        self._long = {name: new for name, new in names.items() if _TOKEN.fullmatch(name) and _is_rare(name)}
+        long = (name for name in names if _TOKEN.fullmatch(name) and _is_rare(name))
+        self._long = {name: names[name] for name in long if name not in but}
+        self.told: set[bytes] = set()
+        """Ids that a model told in a stream: its deltas may hold them in pieces, and must go on to agree with
+        the text that comes whole."""
+        self._in_deltas = False
         in_text = _pattern(self._long)
         self._text = re.compile(in_text)
         self._request = re.compile(_PLACE + b"|" + in_text)
@@ -218,6 +228,7 @@ class _Renamed:
     def _chunks(self, given: Interaction) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
         """Return the chunks of an answer, each with what stood in it; an id goes to the chunk that it began in."""
         old = given.answer
+        self._in_deltas = b'.delta"' in old and is_stream(old)
         edits: list[Edit] = []
         pieces: list[bytes] = []
         place = 0
@@ -227,6 +238,7 @@ class _Renamed:
                 edits.append((found.start(), found.end(), len(new)))
                 pieces += (old[place : found.start()], new)
                 place = found.end()
+        self._in_deltas = False
         if not edits:
             return given.chunks, given.at_ms
         data = b"".join((*pieces, old[place:]))
@@ -284,6 +296,8 @@ class _Renamed:
         while end > 0:
             new = self._long.get(word[:end])
             if new is not None:
+                if self._in_deltas:
+                    self.told.add(word[:end])
                 return new + word[end:]
             end = max(word.rfind(b"_", 0, end), word.rfind(b"-", 0, end))
         return word

@@ -151,32 +151,29 @@ def _grown_from(parent: Body, body: Body) -> Body:
 
 
 def carried_over(recording: Recording, before: Recording) -> Recording:
-    """Return a recording in which what is the same as before is written as before: its chunks, times and day."""
+    """Return a recording in which what is the same as before is written as before: chunks, times, and the day.
+
+    How an answer was cut into chunks depends on the moment: where the same was answered, that is no change.
+    """
     waiting: dict[object, list[Interaction]] = {}
     for old in before:
-        waiting.setdefault(_content(old), []).append(old)
-    interactions = [
+        waiting.setdefault(_answer_of(old), []).append(old)
+    interactions = tuple(
         replace(new, chunks=(old := matches.pop(0)).chunks, at_ms=old.at_ms, uri=old.uri)
-        if (matches := waiting.get(_content(new)))
+        if (matches := waiting.get(_answer_of(new)))
         else new
         for new in recording
-    ]
-    head = recording.head
-    is_same = [_content(i) for i in interactions] == [_content(i) for i in before]
-    if is_same:
-        head = replace(head, recorded=before.head.recorded, server=before.head.server)
-    return Recording(replace(head, extra={**before.head.extra, **head.extra}), tuple(interactions))
-
-
-def _content(interaction: Interaction) -> object:
-    """Return what of an interaction is the same when it is recorded again."""
-    return (
-        interaction.method,
-        bytes(interaction.body),
-        interaction.status,
-        interaction.headers,
-        interaction.answer,
-        interaction.failure,
-        interaction.lane,
-        interaction.tool_results,
     )
+    head = recording.head
+    if list(map(_content_of, interactions)) == list(map(_content_of, before)):
+        head = replace(head, recorded=before.head.recorded, server=before.head.server)
+    return Recording(replace(head, extra={**before.head.extra, **head.extra}), interactions)
+
+
+def _answer_of(interaction: Interaction) -> object:
+    return interaction.method, interaction.status, interaction.headers, interaction.answer, interaction.failure
+
+
+def _content_of(interaction: Interaction) -> object:
+    """Return what of an interaction is the same when it is recorded again."""
+    return _answer_of(interaction), bytes(interaction.body), interaction.lane, interaction.tool_results

@@ -17,10 +17,8 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-import yaml
-
 from agentkit import json
-from agentkit.cassettes.document import Spot, WrongError
+from agentkit.cassettes.document import Spot, WrongError, yaml
 from agentkit.cassettes.interaction import Body, Interaction, Recording
 
 if TYPE_CHECKING:
@@ -84,7 +82,7 @@ def _document(text: str) -> object:
         except (ValueError, RecursionError):
             return None
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+        return yaml.load(text, Loader=_Loader)
     except yaml.constructor.ConstructorError as exc:
         mark = exc.problem_mark
         raise WrongError(f"a foreign cassette with {exc.problem}", line=mark.line + 1 if mark else None) from None

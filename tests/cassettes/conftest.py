@@ -15,6 +15,9 @@ import agentkit
 from agentkit.service.http import RunningServer, running
 from agentkit.service.script import Script
 from agentkit.testing import ReceivedRequest, Reply, call
+from tests.cassettes.reference import assistant, outside_of_ci, path, serve
+
+__all__ = ["assistant", "outside_of_ci", "path", "serve"]
 
 for module in pkgutil.walk_packages(agentkit.__path__, "agentkit."):
     if not module.name.endswith("__main__"):

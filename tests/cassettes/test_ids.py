@@ -152,6 +152,24 @@ def test_an_id_may_be_cut_by_chunks() -> None:
     assert normalised(every)[0].answer == expected
 
 
+def test_an_id_that_a_model_tells_piece_by_piece_stays_whole() -> None:
+    """The deltas go on to add up to the text that comes whole; where an id belongs, it is numbered all the same."""
+    call = {"id": "fc_1", "call_id": CALL, "type": "function_call", "arguments": "{}"}
+    events = [
+        *(
+            {"type": "response.output_text.delta", "item_id": "m", "delta": part}
+            for part in ("I ran ", CALL[:9], CALL[9:])
+        ),
+        {"type": "response.output_text.done", "item_id": "m", "text": f"I ran {CALL}"},
+    ]
+    told = answered(b"".join(b"data: " + compact(event) + b"\n\n" for event in events))
+    output = {"type": "function_call_output", "call_id": CALL, "output": CALL}
+    one, two, three = normalised(answered({"output": [call]}), told, answered(b"", {"input": [output]}))
+    assert json.loads(one.answer)["output"][0]["call_id"] == "call_1"
+    assert two.answer == told.answer.replace(b'"m"', b'"msg_1"')
+    assert json.loads(bytes(three.body))["input"] == [{**output, "call_id": "call_1"}]
+
+
 def test_what_is_signed_keeps_its_ids() -> None:
     signed = answered({"id": RESPONSE, "output": [{"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA"}]})
     recording = Recording(Head(seed=3), (signed,))

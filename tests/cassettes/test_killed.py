@@ -7,8 +7,12 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 import agentkit
-from tests.cassettes.conftest import client_of
+from tests.cassettes.reference import client_of
+
+pytestmark = pytest.mark.usefixtures("outside_of_ci")
 
 # Runs the recording, and kills itself before or after the step of the given number.
 CHILD = """

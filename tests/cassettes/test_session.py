@@ -21,7 +21,9 @@ from agentkit import Agent, CassetteError, CassetteMismatch, Client, Prompt, Ret
 from agentkit.errors import RateLimited
 from agentkit.events import RetryWaiting, TextDelta
 from agentkit.testing import ScriptedModel, call, cut, failure, hold, text
-from tests.cassettes.conftest import answering, client_of
+from tests.cassettes.reference import answering, client_of
+
+pytestmark = pytest.mark.usefixtures("outside_of_ci")
 
 QUESTION = "Do I need a coat in Oslo?"
 
