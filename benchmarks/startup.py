@@ -61,8 +61,13 @@ asyncio.run(main())
 
 def run(code: str) -> tuple[float, float]:
     """Return wall and CPU time of a whole process, in milliseconds."""
+    return timed([sys.executable, "-c", code])
+
+
+def timed(command: list[str], stdout: int | None = None) -> tuple[float, float]:
+    """Return wall and CPU time of a command, in milliseconds."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", code])
+    process = subprocess.Popen(command, stdout=stdout)
     cpu = _cpu_of(process)
     return (time.perf_counter() - started) * 1e3, cpu * 1e3
 

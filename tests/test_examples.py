@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 QUICKSTART = ROOT / "docs" / "quickstart.md"
 README = ROOT / "README.md"
 EXAMPLES = sorted([*(ROOT / "examples").glob("[0-9]*.py"), *(ROOT / "examples").glob("[0-9]*/assistant.py")])
+
+RECORDED = ROOT / "examples" / "10_recording.py"
 
 
 def run(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +38,9 @@ def quoted_output(page: Path, example: str) -> str:
 def test_an_example_prints_what_the_quickstart_quotes(example: Path) -> None:
     done = run(str(example))
     assert done.stdout == quoted_output(QUICKSTART, str(example.relative_to(ROOT / "examples")))
-    assert done.stderr == "offline: a scripted model answers; AGENTKIT_LIVE=1 asks a real one\n"
+    assert done.stderr == (
+        "" if example == RECORDED else "offline: a scripted model answers; AGENTKIT_LIVE=1 asks a real one\n"
+    )
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
@@ -46,8 +51,22 @@ def test_an_example_is_short_and_goes_live_by_one_line(example: Path) -> None:
 
 
 def test_the_assistant_passes_its_own_tests() -> None:
-    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/09_tested_assistant")
-    assert "4 passed" in done.stdout
+    done = run("-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "examples/09_tested_assistant")
+    assert "6 passed" in done.stdout
+
+
+def test_recording_the_examples_anew_changes_nothing(tmp_path: Path) -> None:
+    """The day is kept where nothing else has changed, too."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    files = sorted(path.relative_to(ROOT) for path in (ROOT / "examples").rglob("cassettes/**/*.yaml"))
+    assert len(files) == 3
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    for name in ("CI", "AGENTKIT_LIVE", "PYTEST_ADDOPTS"):
+        env.pop(name, None)
+    subprocess.run([sys.executable, "-m", "examples.record"], check=True, capture_output=True, env=env, cwd=tmp_path)
+    for file in files:
+        assert (tmp_path / file).read_text(encoding="utf-8") == (ROOT / file).read_text(encoding="utf-8")
+        assert "\nserver: agentkit serve\n" in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_the_readme_code_prints_what_it_says() -> None:

@@ -20,6 +20,7 @@ MODES = ("replay", "record", "extend", "rewrite", "compare", "off")
 FIXTURES = frozenset({"cassette", "cassette_named"})
 SUITE = "agentkit-cassettes"
 """The name of the loaded part among the plugins, and of what a worker of xdist tells the controller."""
+DRIFTED = "agentkit-drifted"
 
 _MARKER = (
     "cassette(path, *, mode, tools, match, scrub, ignore, speed, patch, timings): "
@@ -30,6 +31,16 @@ _MODE_HELP = (
     "difference on; the result waits for review. rewrite: record anew. compare: go live, and list what differs. "
     "off: no cassettes."
 )
+
+
+class Drifted:
+    """Shows a test that passed by `match="turns"` with other requests than the recorded ones as drifted."""
+
+    def pytest_report_teststatus(self, report: pytest.TestReport | pytest.CollectReport) -> object:
+        """Say so for a report that says so."""
+        if getattr(report, "cassette_drifted", False) and report.outcome == "passed":
+            return "drifted", "d", ("DRIFTED", {"yellow": True})
+        return None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +68,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker; where cassettes are asked for on the command line or the network is refused, load the rest."""
     config.addinivalue_line("markers", _MARKER)
+    if config.getoption("dist", "no") != "no":
+        _register(config, Drifted(), DRIFTED)  # workers find out whether cassettes are used
     asked = config.getoption("cassettes") or config.getoption("cassettes_in_ci")
     if asked or config.getini("cassettes_block_network"):
         _suite(config)
@@ -66,13 +79,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Load the rest where a test that is to be run uses a cassette."""
     if used := [item for item in session.items if _uses_cassette(item)]:
         _suite(session.config).begin(used)
-
-
-def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> object:
-    """Show a test that passed by `match="turns"` with other requests than the recorded ones as drifted."""
-    if getattr(report, "cassette_drifted", False) and report.outcome == "passed":
-        return "drifted", "d", ("DRIFTED", {"yellow": True})
-    return None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -111,7 +117,10 @@ def cassette_named(request: pytest.FixtureRequest, cassette_settings: dict[str, 
 
 def _uses_cassette(item: pytest.Item) -> bool:
     names = getattr(item, "fixturenames", ())
-    return bool(names) and (item.get_closest_marker("cassette") is not None or not FIXTURES.isdisjoint(names))
+    if not FIXTURES.isdisjoint(names):
+        return True
+    # names of modules and functions are among the keywords, too
+    return bool(names) and "cassette" in item.keywords and item.get_closest_marker("cassette") is not None
 
 
 def _suite(config: pytest.Config) -> Suite:
@@ -121,5 +130,11 @@ def _suite(config: pytest.Config) -> Suite:
         from agentkit.cassettes.suite import Suite
 
         suite = Suite(config)
-        config.pluginmanager.register(suite, SUITE)
+        _register(config, suite, SUITE)
+        _register(config, Drifted(), DRIFTED)
     return suite
+
+
+def _register(config: pytest.Config, plugin: object, name: str) -> None:
+    if not config.pluginmanager.has_plugin(name):
+        config.pluginmanager.register(plugin, name)

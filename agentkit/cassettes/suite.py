@@ -209,8 +209,9 @@ class Suite:
             return path
 
     def _command(self, item: pytest.Item) -> str:
-        nodeid: Any = item.nodeid  # a type of its own in some versions of pytest
-        return f"pytest {shlex.quote(str(self._config.cwd_relative_nodeid(nodeid)))}"
+        module = os.path.relpath(item.path, self._config.invocation_params.dir)
+        _, colons, rest = item.nodeid.partition("::")
+        return f"pytest {shlex.quote(module + colons + rest)}"
 
     def _is_shared(self, path: Path) -> bool:
         return list(self._paths.values()).count(path) > 1

@@ -58,6 +58,14 @@ class Usage:
         return self.session == "full green"
 
 
+def belongs_to_a_test(path: Path, folder: Path) -> bool:
+    """Tell whether a cassette below a folder is a test's, which has a folder for its module.
+
+    Others are named by hand, and played outside of tests as well: a notebook's, an example's.
+    """
+    return path.absolute().parent != folder.absolute()
+
+
 def read_usage(folder: Path) -> Usage | None:
     """Return what the last test run used of the cassettes below a folder; None where none has left word.
 

@@ -123,6 +123,16 @@ def test_a_changed_prompt_is_a_mismatch_with_the_commands_for_this_test(project:
     assert "pytest test_chat.py::test_coat --cassettes=extend" in shown
 
 
+def test_the_commands_are_for_the_folder_that_pytest_was_started_in(project: Project) -> None:
+    project.write(PLAIN, "tests/test_chat.py")
+    project.run_live("--cassettes=record")
+    project.write(PLAIN.replace("ask()", "ask('Rome')"), "tests/test_chat.py")
+    project.monkeypatch.chdir(project.pytester.path / "tests")
+    result = project.run("--rootdir=..", "-c", "../pytest.ini", "test_chat.py")
+    result.assert_outcomes(failed=1)
+    assert "→ pytest test_chat.py::test_coat --cassettes=extend" in lines_of(result)
+
+
 def test_extend_goes_live_from_the_difference_and_waits_for_review(project: Project) -> None:
     project.write(PLAIN)
     project.run_live("--cassettes=record")

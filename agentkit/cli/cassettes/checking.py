@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import find_files, read_text
-from agentkit.cassettes.usage import find_usage
+from agentkit.cassettes.usage import belongs_to_a_test, find_usage
 from agentkit.cli.cassettes.collecting import collect_names, is_orphan, lies_as_a_tests
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported, write_json
 from agentkit.cli.display import DIM
@@ -107,7 +107,8 @@ def _use_problems(path: Path, names: Collection[str] | None) -> Iterator[Problem
     elif found is None or not found[1].is_full_green:
         return
     elif played is None:
-        yield Problem(str(path), "the last full test run didn't play it", prune)
+        if belongs_to_a_test(path, found[0]):
+            yield Problem(str(path), "the last full test run didn't play it", prune)
     elif played.unused:
         turns = ", ".join(map(str, played.unused))
         which = f"turn {turns} wasn't" if len(played.unused) == 1 else f"turns {turns} weren't"

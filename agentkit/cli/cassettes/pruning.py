@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import find_files, read, write
 from agentkit.cassettes.splicing import without
-from agentkit.cassettes.usage import find_usage
+from agentkit.cassettes.usage import belongs_to_a_test, find_usage
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported
 from agentkit.cli.display import DIM
 from agentkit.cli.terminal import one_line, open_outputs
@@ -82,6 +82,8 @@ def find_cuts(paths: Sequence[Path]) -> list[Cut]:
                 "Run all tests, until they pass."
             )
         played = usage.cassettes.get(file.path.absolute().relative_to(folder).as_posix())
+        if played is None and not belongs_to_a_test(file.path, folder):
+            continue
         if played is None or not played.played:
             cuts.append(Cut(file.path))
         elif played.unused:
