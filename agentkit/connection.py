@@ -236,16 +236,16 @@ class Connection(asyncio.Protocol):
         raw = self._raw
         if self._is_sent or raw is None or not raw.is_closing():
             return
+        sock, data = raw.get_extra_info("socket"), b""
+        if sock is not None:
+            with contextlib.suppress(OSError):  # nothing there, or it is closed
+                data = os.read(sock.fileno(), PIECE_BYTES)
         protocol = raw.get_protocol()
-        with contextlib.suppress(OSError, AttributeError):  # nothing there; the socket is closed
-            data = os.read(raw.get_extra_info("socket").fileno(), PIECE_BYTES)
-            if not data:
-                return
-            if isinstance(protocol, asyncio.BufferedProtocol):  # TLS
-                memoryview(protocol.get_buffer(len(data)))[: len(data)] = data
-                protocol.buffer_updated(len(data))
-            else:
-                cast("asyncio.Protocol", protocol).data_received(data)
+        if data and isinstance(protocol, asyncio.BufferedProtocol):  # TLS
+            memoryview(protocol.get_buffer(len(data)))[: len(data)] = data
+            protocol.buffer_updated(len(data))
+        elif data:
+            cast("asyncio.Protocol", protocol).data_received(data)
 
     async def _event(self) -> None:
         """Wait until something has changed."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from agentkit.entries import Entry
     from agentkit.items import FunctionCall, Item
     from agentkit.plan import RunPlan
+    from agentkit.step import Action
     from agentkit.transcript import Transcript
 
 T = TypeVar("T")
@@ -80,6 +81,7 @@ class Run(Generic[T]):
         self._id = uuid.uuid4().hex[:12]
         self._turns = 0
         self._response: Response | None = None
+        self._next: Action | None = None  # known while the response is still decoded
         self._tool_calls: list[ToolCall] = []
         self._rejected = 0
         self._repeats: tuple[object, int] = (None, 0)
@@ -217,7 +219,7 @@ class Run(Generic[T]):
             await self._take_input()
             going_on = not self._plan.new_items
             while True:
-                action = next_action(self._transcript)
+                action, self._next = self._next or next_action(self._transcript), None
                 if going_on and isinstance(action, Stop):
                     action = AskModel()  # continuing after a refusal, a failure or a cut asks again
                 going_on = False
@@ -325,6 +327,7 @@ class Run(Generic[T]):
         self._warn_of_unreported(response.usage)
         self._warn_of_unknown(response.output)
         await self._append(ResponseEntry.of(response, key=uuid.uuid4().hex))
+        self._next = next_action(self._transcript, response)  # before anybody else has it, and could change it
         self._forcing = self._forcing and not response.calls
         yield (ResponseFinished(response, self._turns),)
 

@@ -59,15 +59,15 @@ class Stop:
 Action: TypeAlias = AskModel | RunCalls | Finish | Stop
 
 
-def next_action(transcript: Transcript) -> Action:
-    """Return the one thing to do next."""
+def next_action(transcript: Transcript, latest: Response | None = None) -> Action:
+    """Return the one thing to do next. `latest` is the last entry's response, for who still has it: decoded."""
     entries = transcript.entries
     last = entries[-1] if entries else None
     if isinstance(last, OutputsEntry):
         return Finish(_final_text(last)) if last.final else AskModel()
     if not isinstance(last, ResponseEntry):
         return AskModel()
-    response = last.response
+    response = last.response if latest is None else latest
     if last.call_ids:
         return RunCalls(tuple(response.calls))
     if response.status in ("failed", "cancelled"):
