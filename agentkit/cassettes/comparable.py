@@ -102,6 +102,8 @@ class Ids:
 def shape_body(body: JSONObject) -> JSONObject:
     """Return a body without the fields that don't count, its input in the API's long form."""
     shaped = {key: value for key, value in body.items() if key not in DROPPED}
+    if shaped.get("stream") is False:  # what a request asks for that doesn't say
+        del shaped["stream"]
     if isinstance(asked := shaped.get("input"), str):
         shaped["input"] = [{"type": "message", "role": "user", "content": asked}]
     return shaped

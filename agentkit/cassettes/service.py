@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import threading
 import time
 from collections import deque
@@ -15,7 +14,7 @@ from agentkit import json
 from agentkit.cassettes.asked import is_responses
 from agentkit.cassettes.cleaning import Cleaner
 from agentkit.cassettes.closest import Recorded
-from agentkit.cassettes.matching import Rules, read_body
+from agentkit.cassettes.matching import Rules
 from agentkit.cassettes.mismatch import report
 from agentkit.cassettes.shelves import keys_of
 from agentkit.service.app import ConnectionCut, HTTPAnswer, failure_answer, json_answer, model_object
@@ -95,8 +94,8 @@ class RecordedService:
 
     def _take(self, method: str, path: str, body: bytes) -> int | None:
         clean = self._cleaner.body(body)
-        for uri, spelled in itertools.product(self._candidates(path), _spellings(clean)):
-            key = self._rules.state(method, uri, spelled).key
+        for uri in self._candidates(path):
+            key = self._rules.state(method, uri, clean).key
             with self._lock:
                 if waiting := self._waiting.get(key):
                     waiting.rotate(-1)
@@ -195,15 +194,6 @@ def serving(recording: Recording, *, name: str = "cassette", speed: float = 0) -
     exchanges = Exchanges()
     with running_app(cassette_app(recording, name=name, speed=speed, exchanges=exchanges), exchanges) as server:
         yield server
-
-
-def _spellings(body: bytes) -> list[bytes]:
-    """Return a body, and the same with `stream: false` said or left out: clients do either, and mean the same."""
-    value = read_body(body)
-    if value is None or value.get("stream"):
-        return [body]
-    bare = {name: member for name, member in value.items() if name != "stream"}
-    return [body, json.encode(bare if "stream" in value else {**bare, "stream": False})]
 
 
 def _note(exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:

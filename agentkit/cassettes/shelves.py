@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes import compiled, form
 from agentkit.cassettes.files import read
 from agentkit.cassettes.interaction import Head, Interaction, Recording
+from agentkit.cassettes.journal import Journal
 from agentkit.cassettes.saving import read_if_there, tokens_of
 from agentkit.errors import CassetteError
 
@@ -88,13 +90,14 @@ def _open_accepted(file: CassetteFile, rules: Rules, cleaner: Cleaner) -> tuple[
         raise CassetteError(_nothing_to_play(file)) from None
     except OSError as exc:
         raise CassetteError(f"{path}: can't be read: {exc.strerror or exc}.") from exc
-    _tell_leftovers(file)
     digest, terms = hashlib.sha256(data).hexdigest(), f"{rules.fingerprint}-{cleaner.fingerprint}"
     copy = compiled.read(path, digest) if cleaner.is_constant else None
     if copy is not None and copy.rules == terms:
+        _tell_leftovers(file, copy.keys, rules, cleaner)
         return copy, copy.head
     recording = form.load(data, name=str(path))
     keys = keys_of(recording, rules, cleaner)
+    _tell_leftovers(file, keys, rules, cleaner)
     if cleaner.is_constant:
         compiled.write(path, digest, recording, keys, terms)
     return RecordingShelf(recording, keys), recording.head
@@ -150,9 +153,22 @@ def _nothing_to_play(file: CassetteFile) -> str:
     )
 
 
-def _tell_leftovers(file: CassetteFile) -> None:
+def _tell_leftovers(file: CassetteFile, keys: Sequence[str], rules: Rules, cleaner: Cleaner) -> None:
+    """Tell of what waits beside a cassette; a journal of what the cassette holds by now is removed."""
+    if file.journal.exists():
+        _drop_finished(file, keys, rules, cleaner)
     for line in _leftovers(file):
         _log.warning("%s: %s", file.path, line)
+
+
+def _drop_finished(file: CassetteFile, keys: Sequence[str], rules: Rules, cleaner: Cleaner) -> None:
+    """Remove the journal of a recording that was killed between putting its file in place and removing this."""
+    try:
+        journal = Journal(file)
+    except CassetteError:
+        return  # it can't be read, which is told below, or somebody is recording
+    missing = Counter(keys_of(journal.recovered, rules, cleaner)) - Counter(keys)
+    journal.close(keep=bool(missing))
 
 
 def _leftovers(file: CassetteFile) -> list[str]:

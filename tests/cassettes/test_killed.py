@@ -30,10 +30,11 @@ def counted(function):
         number = steps
         if number == at and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        result = function(*args, **options)
-        if number == at and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
+        try:
+            return function(*args, **options)
+        finally:
+            if number == at and when == "after":
+                os.kill(os.getpid(), signal.SIGKILL)
     return step
 
 for name in ("fsync", "replace", "open", "unlink", "rename"):

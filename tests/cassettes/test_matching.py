@@ -80,6 +80,7 @@ EQUAL = [
         asked(USER, a=1, b={"c": 1, "d": 2}),
         {"b": {"d": 2, "c": 1}, "input": [USER], "model": "m", "a": 1},
     ),
+    ("no stream", asked(USER, stream=False), asked(USER)),
     ("whole floats", asked(USER, t=1), asked(USER, t=1.0)),
     ("negative zero", asked(USER, t=0), asked(USER, t=-0.0)),
     ("large floats", asked(USER, t=1e22), asked(USER, t=10**22)),
