@@ -20,7 +20,7 @@ import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from agentkit import __version__, json
 from agentkit.address import parse_address
@@ -163,7 +163,7 @@ class Client:
         Raises `StatusError`, `TransportError`, `ProtocolError`; a response with status `incomplete` or
         `failed` is returned.
         """
-        async with closing(self.exchange(self._request(request, stream=False))) as events:
+        async with closing(self.exchange(self._request(request, stream=False), track=begin_track())) as events:
             async for came in events:
                 if isinstance(came, Response):
                     return came
@@ -171,7 +171,7 @@ class Client:
 
     async def stream(self, request: Request | Mapping[str, JSON]) -> AsyncGenerator[Event]:
         """Send a request and yield what comes, as it comes; the last event is `ResponseFinished`."""
-        async with closing(self.exchange(self._request(request, stream=True))) as events:
+        async with closing(self.exchange(self._request(request, stream=True), track=begin_track())) as events:
             async for came in events:
                 for event in (ResponseFinished(came, turn=1),) if isinstance(came, Response) else came:
                     yield event
@@ -247,10 +247,8 @@ class Client:
         together, then the response.
 
         Every attempt sends the same bytes under the same client request id. `resample=False`: a call that the server
-        couldn't read (`adapter_mapping_failed`) is an error at once. `track` is the run's way through the cassette in
-        force; without one, the request has its own.
+        couldn't read (`adapter_mapping_failed`) is an error at once. `track` is the way through the cassette in force.
         """
-        track = track or begin_track()
         return self._retried(functools.partial(self._ask, request), track=track, resample=resample)
 
     async def _retried(
@@ -492,7 +490,7 @@ class _Asking:
             client._count(attempts=1, in_flight=1)
             held.callback(client._count, in_flight=-1)
             held.push(self._note_overload)
-            answer, deadline = self._play() or await self._send()
+            answer, deadline = (self._track is not None and self._play()) or await self._send()
             await held.enter_async_context(contextlib.aclosing(answer))
             if self._track is not None:
                 held.push(lambda _kind, exc, _traceback: answer.note_failure(exc))
@@ -505,9 +503,8 @@ class _Asking:
 
     def _play(self) -> tuple[Answer, None] | None:
         """Return the answer that the cassette in force holds, which no deadline is set for."""
-        if self._track is None:
-            return None
-        answer = self._track.play(self._method, str(self._url), self._request.body)
+        track = cast("Track", self._track)
+        answer = track.play(self._method, str(self._url), self._request.body)
         return None if answer is None else (answer, None)
 
     @property

@@ -44,6 +44,7 @@ PIECE_BYTES = 64 * 2**10
 """As much as is unpacked at once of a compressed body."""
 
 _PACKED = ("gzip", "x-gzip")
+_WATCHED = (("httpx", "AsyncHTTPTransport"), ("httpcore", "AsyncConnectionPool"))
 _abandoned: list[object] = []
 
 
@@ -427,17 +428,15 @@ def is_watched() -> bool:
 
     Recorders, mocks and tracers (vcrpy, pytest-httpx, respx, OpenTelemetry) do that, and expect to see every request.
     """
-    return _is_replaced("httpx", "AsyncHTTPTransport") or _is_replaced("httpcore", "AsyncConnectionPool")
-
-
-def _is_replaced(package: str, kind: str) -> bool:
-    """Tell whether what sends is no longer the package's own, by the file it is from: wrappers copy the name."""
-    module = sys.modules.get(package)
-    if module is None:
-        return False
-    function = getattr(module, kind).handle_async_request
-    written_in = getattr(getattr(function, "__code__", None), "co_filename", "")
-    return not written_in.startswith(module.__path__[0])
+    for package, kind in _WATCHED:
+        module = sys.modules.get(package)
+        if module is not None:
+            function = getattr(module, kind).handle_async_request
+            # by the file that it is from: wrappers copy the name
+            written_in = getattr(getattr(function, "__code__", None), "co_filename", "")
+            if not written_in.startswith(module.__path__[0]):
+                return True
+    return False
 
 
 @functools.lru_cache(maxsize=8)
