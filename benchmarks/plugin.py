@@ -3,15 +3,14 @@
     python -m benchmarks.plugin [--save]
 
 Measured from outside: wall and CPU time of fresh processes of pytest over one file of tests that do nothing, with the
-plugin and without, taken in turn; other plugins are left out. Needs agentkit to be installed: the plugin is an entry
-point.
+plugin and with `-p no:agentkit`, taken in turn; other plugins are left out. What is added is the difference of the
+medians. Needs agentkit to be installed: the plugin is an entry point.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -22,28 +21,25 @@ from pathlib import Path
 from benchmarks.startup import timed
 from benchmarks.surroundings import RESULTS, Figure, describe, print_table
 
-TIMES = 31
+TIMES = 25
 HEAD = ("tests", "without, cpu ms", "with, cpu ms", "added, cpu ms", "added, wall ms")
 COUNTS = (1, 1000)
 AT_MOST_MS = 10.0
 
 
 def measure(folder: Path, count: int) -> list[float]:
-    """Return a row of the table: medians, and the medians of the differences of runs side by side."""
+    """Return a row of the table."""
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     code = f"import pytest\n\n@pytest.mark.parametrize('n', range({count}))\ndef test_nothing(n):\n    pass\n"
     (folder / "test_nothing.py").write_text(code, encoding="utf-8")
-    without = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
-    with_it = [*without, "-p", "agentkit"]
+    others = [f"-pno:{name}" for name in importlib.metadata.entry_points(group="pytest11").names if name != "agentkit"]
+    with_it = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *others, str(folder)]
+    without = [*with_it, "-p", "no:agentkit"]
     pairs = [(run(without), run(with_it)) for _ in range(TIMES + 1)][1:]
-    cpu = [(before[1], after[1]) for before, after in pairs]
-    return [
-        count,
-        statistics.median(before for before, _ in cpu),
-        statistics.median(after for _, after in cpu),
-        statistics.median(after - before for before, after in cpu),
-        statistics.median(after[0] - before[0] for before, after in pairs),
-    ]
+    (wall, cpu), (wall_with, cpu_with) = (
+        map(statistics.median, zip(*runs, strict=True)) for runs in zip(*pairs, strict=True)
+    )
+    return [count, cpu, cpu_with, cpu_with - cpu, wall_with - wall]
 
 
 def run(command: list[str]) -> tuple[float, float]:
@@ -55,7 +51,6 @@ def main() -> None:
     """Measure, print, and save where asked."""
     if "agentkit" not in importlib.metadata.entry_points(group="pytest11").names:
         raise SystemExit("the plugin isn't installed. In the checkout: pip install -e '.[test]'")
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure(Path(folder), count) for count in COUNTS]
     print_table(HEAD, rows)

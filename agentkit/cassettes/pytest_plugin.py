@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Load the rest where a test that is to be run uses a cassette."""
-    if used := [item for item in session.items if _uses_cassette(item)]:
+    if used := _find_users(session.items):
         _suite(session.config).begin(used)
 
 
@@ -115,12 +115,21 @@ def cassette_named(request: pytest.FixtureRequest, cassette_settings: dict[str, 
     return _suite(request.config).namer(cassette_settings)
 
 
-def _uses_cassette(item: pytest.Item) -> bool:
-    names = getattr(item, "fixturenames", ())
-    if not FIXTURES.isdisjoint(names):
-        return True
-    # names of modules and functions are among the keywords, too
-    return bool(names) and "cassette" in item.keywords and item.get_closest_marker("cassette") is not None
+def _find_users(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests that use a cassette. Markers of a module or a class are looked for once, not for each test."""
+    marked: dict[pytest.Collector | None, bool] = {}
+    found = []
+    for item in items:
+        parent = item.parent
+        if parent not in marked:
+            marked[parent] = parent is not None and parent.get_closest_marker("cassette") is not None
+        names = getattr(item, "fixturenames", ())
+        if not names:
+            continue
+        is_marked = marked[parent] or any(marker.name == "cassette" for marker in item.own_markers)
+        if is_marked or not FIXTURES.isdisjoint(names):
+            found.append(item)
+    return found
 
 
 def _suite(config: pytest.Config) -> Suite:

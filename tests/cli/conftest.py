@@ -90,6 +90,7 @@ class Shell:
         return {
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tools")]),
             "PYTHONWARNINGS": "error",
+            "PYTEST_ADDOPTS": "-p no:asyncio",  # it warns wherever it isn't configured
             "PYTHONUTF8": "1",
             "XDG_STATE_HOME": str(self.folder / "state"),
             **{name: os.environ[name] for name in keep if name in os.environ},
