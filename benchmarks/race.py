@@ -28,7 +28,7 @@ ENVIRONMENTS = Path(__file__).parent / "environments"
 LOOPS = ("raw_socket", "httpx_async", "httpx_sync", "dumps", "agentkit", "agentkit_sync")
 FRAMEWORKS = ("pydantic_ai", "openai_agents", "langgraph", "agno", "strands")
 REFERENCE = "httpx_async"
-PATIENCE_S = 25.0
+PATIENCE_S = 10.0
 """A client that has worked on a case for longer isn't asked for another round of it."""
 
 Found = dict[str, float]
