@@ -13,6 +13,7 @@ agent's loop included. `journey.yaml` is a streaming session of 30 turns against
 from __future__ import annotations
 
 import difflib
+import itertools
 import statistics
 import sys
 import tempfile
@@ -22,8 +23,8 @@ from typing import TYPE_CHECKING
 
 import agentkit
 from agentkit import Agent, Client, Limits, tool
-from agentkit.cassettes import form
-from agentkit.cassettes.compiled import FOLDER
+from agentkit.cassettes.format import form
+from agentkit.cassettes.format.compiled import FOLDER
 from agentkit.cassettes.interaction import Body, Interaction, Recording
 from agentkit.service.http import running
 from agentkit.testing import ScriptedModel, call, random_ids
@@ -55,7 +56,7 @@ def travel(request: ReceivedRequest) -> object:
     """Ask for one leg after the other, then tell the way."""
     leg = sum(item.get("type") == "function_call_output" for item in request["input"])
     if leg == TURNS - 1:
-        return " ".join(f"From {a} to {b} there is a train every three hours." for a, b in zip(PLACES, PLACES[1:]))
+        return " ".join(f"From {a} to {b} there is a train every three hours." for a, b in itertools.pairwise(PLACES))
     start, end = PLACES[leg % len(PLACES)], PLACES[(leg + 1) % len(PLACES)]
     return call("timetable", {"start": start, "end": end})
 

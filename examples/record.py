@@ -22,7 +22,7 @@ COMMANDS = (
 def main() -> None:
     """Run what has cassettes, with the server to ask."""
     with running(load_script(str(HERE / "scripts" / "pantry.yaml"))) as server:
-        env = {**os.environ, "AGENTKIT_BASE_URL": server.base_url, "AGENTKIT_CASSETTE": "rewrite"}
+        env = {**os.environ, "AGENTKIT_BASE_URL": server.base_url, "AGENTKIT_CASSETTES": "rewrite"}
         for command in COMMANDS:
             subprocess.run([sys.executable, *command], cwd=HERE, env=env, check=True)
 

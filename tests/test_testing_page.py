@@ -27,7 +27,7 @@ ASKS = """\
     assert "7" in result.output
     assert len(cassette.requests) == 2
 """
-SKIPPED = ("SAMBANOVA_API_KEY", "AGENTKIT_API_KEY", "OPENAI_API_KEY", "CI", "AGENTKIT_CASSETTE", "PYTEST_ADDOPTS")
+SKIPPED = ("SAMBANOVA_API_KEY", "AGENTKIT_API_KEY", "OPENAI_API_KEY", "CI", "AGENTKIT_CASSETTES", "PYTEST_ADDOPTS")
 
 
 class Project:

@@ -11,8 +11,8 @@ _HOMES = {
     "CassetteFile": "files",
     "Recording": "interaction",
     "cassette": "session",
-    "conversation_until": "past",
-    "vcr": "serializer",
+    "conversation_until": "review.past",
+    "vcr": "format.serializer",
 }
 
 __all__ = sorted(_HOMES)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentkit import json
-from agentkit.cassettes.comparing import compare_answers, compare_outputs
+from agentkit.cassettes.cleaning.secrets import find_secrets
 from agentkit.cassettes.interaction import Body, ToolResult
 from agentkit.cassettes.misses import describe_drift, describe_miss
 from agentkit.cassettes.outputs import RecordedOutputs, nested_usage
+from agentkit.cassettes.review.comparing import compare_answers, compare_outputs
 from agentkit.cassettes.saving import holds_secret
-from agentkit.cassettes.secrets import find_secrets
 from agentkit.cassettes.tracks import Asked, Entry, RunTrack
 from agentkit.errors import CassetteError, CassetteMismatch
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agentkit.cassettes.cleaning import Cleaner
+    from agentkit.cassettes.cleaning.cleaner import Cleaner
     from agentkit.cassettes.interaction import Interaction
     from agentkit.cassettes.journal import Journal
-    from agentkit.cassettes.matching import Rules
+    from agentkit.cassettes.matching.rules import Rules
     from agentkit.cassettes.modes import Match, Mode, Tools
     from agentkit.cassettes.outputs import Output
     from agentkit.cassettes.sources import RecordedSources

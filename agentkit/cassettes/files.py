@@ -90,7 +90,7 @@ def read(path: Path) -> Recording:
         from agentkit.cassettes.journal import read_journal
 
         return read_journal(path)
-    from agentkit.cassettes import form
+    from agentkit.cassettes.format import form
 
     return form.load(read_text(path), name=str(path))
 
@@ -107,7 +107,7 @@ def read_text(path: Path) -> str:
 
 def write(path: Path, recording: Recording) -> None:
     """Write a cassette, whole or not at all, mode 0600. Raises OSError, and CassetteError for what can't be kept."""
-    from agentkit.cassettes import form
+    from agentkit.cassettes.format import form
 
     write_text(path, form.dump(recording))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentkit.cassettes.closest import Recorded
-from agentkit.cassettes.mismatch import report
+from agentkit.cassettes.matching.closest import Recorded
+from agentkit.cassettes.matching.mismatch import report
 
 if TYPE_CHECKING:
     from agentkit.cassettes.exchanges import Terms

@@ -14,8 +14,8 @@ Mode: TypeAlias = Literal["replay", "record", "extend", "rewrite", "compare", "o
 Tools: TypeAlias = Literal["recorded", "live", "verify"]
 Match: TypeAlias = Literal["canonical", "exact", "turns"]
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
-ENVIRONMENT: Final = "AGENTKIT_CASSETTE"
-IN_CI: Final = "AGENTKIT_CASSETTE_IN_CI"
+ENVIRONMENT: Final = "AGENTKIT_CASSETTES"
+IN_CI: Final = "AGENTKIT_CASSETTES_IN_CI"
 
 override: Mode | None = None
 """What `pytest --cassettes=MODE` asks for; it goes before everything else."""

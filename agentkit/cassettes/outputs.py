@@ -75,7 +75,7 @@ class RecordedOutputs:
 
 def nested_usage(interactions: Iterable[Interaction]) -> Usage | None:
     """Return what recorded responses had used together, marked as replayed; None where there are none."""
-    from agentkit.cassettes.answered import read_answer
+    from agentkit.cassettes.review.answered import read_answer
 
     total: Usage | None = None
     for interaction in interactions:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from agentkit.cassettes.session import Cassette
-    from agentkit.cassettes.suite import Suite
+    from agentkit.cassettes.suite.plugin import Suite
 
 MODES = ("replay", "record", "extend", "rewrite", "compare", "off")
 FIXTURES = frozenset({"cassette", "cassette_named"})
@@ -136,7 +136,7 @@ def _suite(config: pytest.Config) -> Suite:
     """Return the part that does the work, loaded."""
     suite: Suite | None = config.pluginmanager.get_plugin(SUITE)
     if suite is None:
-        from agentkit.cassettes.suite import Suite
+        from agentkit.cassettes.suite.plugin import Suite
 
         suite = Suite(config)
         _register(config, suite, SUITE)

@@ -8,20 +8,20 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agentkit.cassettes import document, form
-from agentkit.cassettes.answered import read_answer
+from agentkit.cassettes.cleaning.secrets import find_secrets, find_secrets_in
 from agentkit.cassettes.files import read, write_text
-from agentkit.cassettes.ids import normalise
+from agentkit.cassettes.format import document, form
+from agentkit.cassettes.format.ids import normalise
 from agentkit.cassettes.interaction import Body, Head, Interaction, Recording
-from agentkit.cassettes.secrets import find_secrets, find_secrets_in
+from agentkit.cassettes.review.answered import read_answer
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from agentkit.cassettes.cleaning.secrets import Finding
     from agentkit.cassettes.files import CassetteFile
-    from agentkit.cassettes.secrets import Finding
     from agentkit.cassettes.store import Store
     from agentkit.cassettes.tracks import Entry
 

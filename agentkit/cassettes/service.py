@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agentkit import json
-from agentkit.cassettes.asked import is_responses
-from agentkit.cassettes.cleaning import Cleaner
-from agentkit.cassettes.closest import Recorded
-from agentkit.cassettes.matching import Rules
-from agentkit.cassettes.mismatch import report
+from agentkit.cassettes.cleaning.cleaner import Cleaner
+from agentkit.cassettes.matching.closest import Recorded
+from agentkit.cassettes.matching.mismatch import report
+from agentkit.cassettes.matching.rules import Rules
+from agentkit.cassettes.review.asked import is_responses
 from agentkit.cassettes.shelves import keys_of
 from agentkit.service.app import ConnectionCut, HTTPAnswer, failure_answer, json_answer, model_object
 from agentkit.service.asgi import app_of

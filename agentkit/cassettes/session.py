@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from agentkit import json
 from agentkit.cassettes import modes
-from agentkit.cassettes.cleaning import Cleaner
+from agentkit.cassettes.cleaning.cleaner import Cleaner
 from agentkit.cassettes.exchanges import Exchanges, Terms, base_url
 from agentkit.cassettes.files import CassetteFile
 from agentkit.cassettes.interaction import Head, Recording
 from agentkit.cassettes.journal import Journal
-from agentkit.cassettes.matching import Rules
+from agentkit.cassettes.matching.rules import Rules
 from agentkit.cassettes.modes import Match, Tools
 from agentkit.cassettes.saving import assembled, drop_pending, read_if_there, today, write_result
 from agentkit.cassettes.shelves import RecordingShelf, open_shelf
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from types import TracebackType
 
+    from agentkit.cassettes.cleaning.scrubbing import ScrubRule
     from agentkit.cassettes.modes import Mode
-    from agentkit.cassettes.scrubbing import ScrubRule
     from agentkit.cassettes.store import Shelf
     from agentkit.errors import CassetteMismatch
     from agentkit.json import JSON
@@ -312,7 +312,7 @@ def cassette(
         mode: `replay` (the default): play, never go live. `record`: record if there is no file, else play. `extend`:
             play what is the same, go live from the first difference; the result waits for review in `PATH.new`.
             `rewrite`: record anew. `compare`: go live and list in `.differences` what the recording doesn't say.
-            `off`: as if there were no cassette. The environment variable AGENTKIT_CASSETTE goes before this, and
+            `off`: as if there were no cassette. The environment variable AGENTKIT_CASSETTES goes before this, and
             `pytest --cassettes=MODE` before both.
         tools: While playing. `recorded`: a call gives what it gave; the tool isn't run. `live`: tools are run, and an
             output that changed is a mismatch. `verify`: run and compared, listed in `.differences`, and the recorded

@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agentkit.cassettes import compiled, form
 from agentkit.cassettes.files import read
+from agentkit.cassettes.format import compiled, form
 from agentkit.cassettes.interaction import Head, Interaction, Recording
 from agentkit.cassettes.journal import Journal
 from agentkit.cassettes.saving import read_if_there, tokens_of
@@ -18,9 +18,9 @@ from agentkit.errors import CassetteError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from agentkit.cassettes.cleaning import Cleaner
+    from agentkit.cassettes.cleaning.cleaner import Cleaner
     from agentkit.cassettes.files import CassetteFile
-    from agentkit.cassettes.matching import RequestState, Rules
+    from agentkit.cassettes.matching.rules import RequestState, Rules
     from agentkit.cassettes.modes import Mode
     from agentkit.cassettes.store import Shelf
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agentkit.cassettes.exchanges import Exchanges
-    from agentkit.cassettes.matching import RequestState
+    from agentkit.cassettes.matching.rules import RequestState
     from agentkit.cassettes.outputs import Output
     from agentkit.entries import Outcome
     from agentkit.items import FunctionCall

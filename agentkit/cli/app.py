@@ -60,7 +60,7 @@ def app() -> None:
 @click.argument("prompt", required=False)
 @click.option("--save", type=FILE, help="Write the conversation to this file, however the run ends.")
 @click.option("--continue", "continued", type=FILE, help="Go on from a conversation that --save wrote.")
-@click.option("--cassette", type=FILE, help="Run in this cassette; AGENTKIT_CASSETTE says how, by default it replays.")
+@click.option("--cassette", type=FILE, help="Run in this cassette; AGENTKIT_CASSETTES says how, by default it replays.")
 @click.option("--from-turn", type=int, metavar="K", help="Take the cassette's turns up to K as given, and go on live.")
 @click.option("--rerun-tools", is_flag=True, help="Run the calls of turn K anew, with the tools as they are.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object instead, errors included.")

@@ -8,8 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from agentkit.cassettes.answered import Reading
-from agentkit.cassettes.conversation import read_conversations
+from agentkit.cassettes.review.answered import Reading
+from agentkit.cassettes.review.conversation import read_conversations
 from agentkit.cli.cassettes.outcome import OK, reported
 from agentkit.cli.cassettes.page import is_beneath
 from agentkit.cli.cassettes.showing import open_cassette
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from agentkit.cassettes.answered import Answered
-    from agentkit.cassettes.conversation import Conversation, Said, Turn
     from agentkit.cassettes.interaction import Interaction, Recording
+    from agentkit.cassettes.review.answered import Answered
+    from agentkit.cassettes.review.conversation import Conversation, Said, Turn
     from agentkit.cli.terminal import Outputs
 
 PACE_MS: Final = 20

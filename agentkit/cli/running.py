@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agentkit import Result, SyncRun
-    from agentkit.cassettes.past import Past
+    from agentkit.cassettes.review.past import Past
     from agentkit.cassettes.session import Cassette
     from agentkit.cli.terminal import Outputs
     from agentkit.items import Item
@@ -101,7 +101,7 @@ class Conversation:
         options = self._options
         if path is None or options.continued is not None:
             raise UsageError("--from-turn goes on from a recording. Give --cassette FILE, and no --continue.")
-        from agentkit.cassettes.past import open_past
+        from agentkit.cassettes.review.past import open_past
 
         past = open_past(path, turn=turn)
         given = None if options.prompt is None else _read_prompt(options.prompt, Transcript())

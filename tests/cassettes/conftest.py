@@ -101,7 +101,7 @@ class Project:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Return a project without tests."""
-    for name in ("CI", "AGENTKIT_CASSETTE", "AGENTKIT_CASSETTE_IN_CI"):
+    for name in ("CI", "AGENTKIT_CASSETTES", "AGENTKIT_CASSETTES_IN_CI"):
         monkeypatch.delenv(name, raising=False)
     (pytester.path / "pytest.ini").write_text(INI, encoding="utf-8")
     return Project(pytester, monkeypatch)

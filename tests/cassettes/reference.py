@@ -22,7 +22,7 @@ from agentkit.testing import call
 @pytest.fixture
 def outside_of_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recording is refused in CI, where these tests run too."""
-    for name in ("CI", "AGENTKIT_CASSETTE", "AGENTKIT_CASSETTE_IN_CI"):
+    for name in ("CI", "AGENTKIT_CASSETTES", "AGENTKIT_CASSETTES_IN_CI"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from agentkit.cassettes.comparison import Agreeing, Difference, compare, compare_words, differences
+from agentkit.cassettes.review.comparison import Agreeing, Difference, compare, compare_words, differences
 from tests.cassettes.made import answered, asking, call, message, output, plain, recorded, user
 
 TALK = [

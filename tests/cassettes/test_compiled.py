@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agentkit.cassettes import compiled, form
+from agentkit.cassettes.format import compiled, form
 from agentkit.cassettes.interaction import Failure, Head, Interaction, Recording, ToolResult
 from tests.cassettes.sessions import recorded
 from tests.cassettes.test_form import CONVERSATION

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agentkit import Agent, RetryPolicy, RunStopped, StatusError, ToolContext, tool
-from agentkit.cassettes.conversation import Turn, read_conversations
 from agentkit.cassettes.interaction import Body, Failure, Interaction, ToolResult
+from agentkit.cassettes.review.conversation import Turn, read_conversations
 from agentkit.testing import call as scripted_call
 from agentkit.testing import cut, failure, incomplete, reasoning, refusal, reply
 from tests.cassettes.made import (

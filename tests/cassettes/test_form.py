@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from agentkit.cassettes import form, ids, serializer
+from agentkit.cassettes.format import form, ids, serializer
 from agentkit.cassettes.interaction import Body, Failure, Head, Interaction, Recording, ToolResult
 from agentkit.errors import CassetteError
 from tests.cassettes.sessions import recorded

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from agentkit.cassettes import form, ids
+from agentkit.cassettes.format import form, ids
 from agentkit.cassettes.interaction import Body, Head, Interaction, Recording, ToolResult
 from agentkit.service.ids import position_ids, random_ids
 from tests.cassettes.sessions import recorded

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from agentkit.cassettes.comparable import Ids
-from agentkit.cassettes.matching import Rules, ignored_fields
-from agentkit.cassettes.paths import parse_path, write_path
+from agentkit.cassettes.matching.comparable import Ids
+from agentkit.cassettes.matching.paths import parse_path, write_path
+from agentkit.cassettes.matching.rules import Rules, ignored_fields
 from agentkit.errors import UsageError
 from tests.cassettes.full_request import BODY, NOT_COUNTED, URI, changed, encode, is_id, other, places, value_at
 

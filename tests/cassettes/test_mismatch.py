@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from agentkit.cassettes.closest import Recorded, closest
 from agentkit.cassettes.interaction import Body
-from agentkit.cassettes.matching import Rules
-from agentkit.cassettes.mismatch import Mismatch, report
-from agentkit.cassettes.paths import write_path
-from agentkit.cassettes.worddiff import hint, word_diff
+from agentkit.cassettes.matching.closest import Recorded, closest
+from agentkit.cassettes.matching.mismatch import Mismatch, report
+from agentkit.cassettes.matching.paths import write_path
+from agentkit.cassettes.matching.rules import Rules
+from agentkit.cassettes.matching.worddiff import hint, word_diff
 from tests.cassettes.full_request import BODY, NOT_COUNTED, URI, changed, encode, is_id, other, places, value_at
 
 RULES = Rules()

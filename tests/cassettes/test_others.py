@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 import agentkit
-from agentkit.cassettes import form
+from agentkit.cassettes.format import form
 from agentkit.errors import CassetteError
 
 FOLDER = os.environ.get("AGENTKIT_RECORDINGS")

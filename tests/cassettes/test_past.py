@@ -10,7 +10,7 @@ import agentkit.cassettes
 from agentkit import Agent, Client, RetryPolicy, Transcript, UsageError, tool
 from agentkit.cassettes.files import write
 from agentkit.cassettes.interaction import ToolResult
-from agentkit.cassettes.past import conversation_until, open_past, read_past
+from agentkit.cassettes.review.past import conversation_until, open_past, read_past
 from agentkit.testing import ScriptedModel, cut, failure, reasoning, reply
 from agentkit.testing import call as scripted_call
 from tests.cassettes.made import Recorder, answered, asking, call, message, output, plain, recorded, user

@@ -46,7 +46,8 @@ print(sorted(name for name in set(sys.modules) - before))
 
 def test_a_run_without_cassettes_loads_nothing_more(project: Project) -> None:
     (project.pytester.path / "test_none.py").write_text(
-        "import sys\ndef test_none():\n    assert 'agentkit.cassettes.suite' not in sys.modules\n", encoding="utf-8"
+        "import sys\ndef test_none():\n    assert 'agentkit.cassettes.suite.plugin' not in sys.modules\n",
+        encoding="utf-8",
     )
     result = project.pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agentkit.cassettes.naming import MAX_NAME, find_clash, name_cassette
 from agentkit.cassettes.session import Cassette
+from agentkit.cassettes.suite.naming import MAX_NAME, find_clash, name_cassette
 from tests.cassettes.conftest import INI, Project
 
 ASYNCIO_TEST = """

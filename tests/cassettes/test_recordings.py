@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agentkit.cassettes import form, ids
+from agentkit.cassettes.format import form, ids
 from agentkit.cassettes.interaction import Body, Head, Interaction, Recording
 from agentkit.errors import CassetteError
 from tests.recordings.exchanges import ABSENT, Exchange, all_exchanges, by_project, folder, name_of_project

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from agentkit.cassettes.edits import apply_edits, edit_chunks
-from agentkit.cassettes.hiding import hide_named, hide_values
-from agentkit.cassettes.scrubbing import Scrubber, Surroundings
+from agentkit.cassettes.cleaning.edits import apply_edits, edit_chunks
+from agentkit.cassettes.cleaning.hiding import hide_named, hide_values
+from agentkit.cassettes.cleaning.scrubbing import Scrubber, Surroundings
 from agentkit.errors import UsageError
 
 HERE = Surroundings(tmp="/tmp", home="/root", cwd="/root/pro", extra={"<tmp_path>": "/tmp/pytest-0/test_a0"})

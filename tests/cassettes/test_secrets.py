@@ -11,10 +11,10 @@ import urllib.parse
 
 import pytest
 
-from agentkit.cassettes.edits import apply_edits
-from agentkit.cassettes.hiding import clean_uri, hide_named, hide_values, kept_headers, secret_values
-from agentkit.cassettes.secret_names import is_secret_name, is_secret_parameter, is_secret_variable
-from agentkit.cassettes.secrets import Finding, find_secrets, find_secrets_in
+from agentkit.cassettes.cleaning.edits import apply_edits
+from agentkit.cassettes.cleaning.hiding import clean_uri, hide_named, hide_values, kept_headers, secret_values
+from agentkit.cassettes.cleaning.secret_names import is_secret_name, is_secret_parameter, is_secret_variable
+from agentkit.cassettes.cleaning.secrets import Finding, find_secrets, find_secrets_in
 
 ALNUM = string.ascii_letters + string.digits
 HEX = "0123456789abcdef"

@@ -8,9 +8,9 @@ import httpx
 import pytest
 import vcr
 
-from agentkit.cassettes import form, ids
+from agentkit.cassettes.format import form, ids
+from agentkit.cassettes.format.serializer import Serializer
 from agentkit.cassettes.interaction import Recording
-from agentkit.cassettes.serializer import Serializer
 from agentkit.errors import CassetteError
 from tests.byte_server import byte_server, plain, serve, streamed
 from tests.cassettes.sessions import recorded

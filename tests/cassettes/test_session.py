@@ -362,12 +362,12 @@ def test_off_is_as_if_there_were_none(path, assistant, serve):
 
 
 def test_the_environment_goes_before_the_code(path, assistant, serve, monkeypatch):
-    monkeypatch.setenv("AGENTKIT_CASSETTE", "record")
+    monkeypatch.setenv("AGENTKIT_CASSETTES", "record")
     with agentkit.cassette(path, "replay") as tape:
         assistant.agent.run_sync(QUESTION, client=client_of(serve()))
     assert tape.recorded == 2
-    monkeypatch.setenv("AGENTKIT_CASSETTE", "rekord")
-    with pytest.raises(UsageError, match="AGENTKIT_CASSETTE is 'rekord'; allowed are replay"):
+    monkeypatch.setenv("AGENTKIT_CASSETTES", "rekord")
+    with pytest.raises(UsageError, match="AGENTKIT_CASSETTES is 'rekord'; allowed are replay"):
         agentkit.cassette(path).open()
 
 
@@ -376,7 +376,7 @@ def test_recording_is_refused_in_ci(path, assistant, serve, monkeypatch, mode):
     monkeypatch.setenv("CI", "true")
     with pytest.raises(CassetteError, match="refused in CI"), agentkit.cassette(path, mode):
         pass
-    monkeypatch.setenv("AGENTKIT_CASSETTE_IN_CI", "1")
+    monkeypatch.setenv("AGENTKIT_CASSETTES_IN_CI", "1")
     with agentkit.cassette(path, mode):
         assistant.agent.run_sync(QUESTION, client=client_of(serve()))
     assert path.exists()

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from agentkit import Agent, tool
-from agentkit.cassettes.conversation import read_conversations
-from agentkit.cassettes.splicing import joined, without
+from agentkit.cassettes.review.conversation import read_conversations
+from agentkit.cassettes.review.splicing import joined, without
 from agentkit.testing import call
 from tests.cassettes.made import Recorder
 

@@ -11,7 +11,7 @@ import zlib
 import pytest
 import yaml
 
-from agentkit.cassettes import form
+from agentkit.cassettes.format import form
 from agentkit.cassettes.interaction import Interaction, Recording
 from agentkit.errors import CassetteError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agentkit import CassetteError
-from agentkit.cassettes.usage import PLACE, Played, Usage, find_usage, read_usage, write_usage
+from agentkit.cassettes.review.usage import PLACE, Played, Usage, find_usage, read_usage, write_usage
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

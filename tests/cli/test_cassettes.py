@@ -16,8 +16,8 @@ import pytest
 from agentkit.cassettes.files import CassetteFile, read, write
 from agentkit.cassettes.interaction import Failure, Recording
 from agentkit.cassettes.journal import Journal
-from agentkit.cassettes.naming import name_cassette
-from agentkit.cassettes.usage import Played, Usage, write_usage
+from agentkit.cassettes.review.usage import Played, Usage, write_usage
+from agentkit.cassettes.suite.naming import name_cassette
 from tests.cassettes.made import answered, asking, call, message, output, plain, recorded, user
 
 if TYPE_CHECKING:

@@ -494,7 +494,7 @@ def test_a_run_in_a_cassette_is_recorded_replayed_and_extended(shell: Shell) -> 
     missing = shell.run(*args)
     assert "tapes/x.yaml: there is no recording to play" in missing.stderr
     assert missing.returncode == 1
-    done = shell.run(*args, AGENTKIT_CASSETTE="record")
+    done = shell.run(*args, AGENTKIT_CASSETTES="record")
     assert done.stdout == "Take a coat.\n"
     assert done.stderr.splitlines()[-1] == "Recorded in tapes/x.yaml."
     shell.write("weather_agent.py", (shell.folder / "weather_agent.py").read_text().replace("Take a coat.", "Changed."))
@@ -506,7 +506,7 @@ def test_a_run_in_a_cassette_is_recorded_replayed_and_extended(shell: Shell) -> 
     other = shell.run("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml")
     assert "CassetteMismatch" in other.stderr
     assert other.returncode == 1
-    extended = shell.run("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml", AGENTKIT_CASSETTE="extend")
+    extended = shell.run("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml", AGENTKIT_CASSETTES="extend")
     assert extended.stdout == "Changed.\n"
     assert extended.stderr.splitlines()[-1].endswith("agentkit cassettes review tapes/x.yaml")
     assert "Coat?" in shell.run("cassettes", "show", "tapes/x.yaml").stdout

@@ -9,10 +9,10 @@ from collections import Counter
 import pytest
 
 from agentkit import UsageError
-from agentkit.cassettes.comparison import compare, differences
-from agentkit.cassettes.conversation import read_conversations
 from agentkit.cassettes.interaction import Body, Interaction, Recording
-from agentkit.cassettes.past import read_past
+from agentkit.cassettes.review.comparison import compare, differences
+from agentkit.cassettes.review.conversation import read_conversations
+from agentkit.cassettes.review.past import read_past
 from tests.recordings.exchanges import ABSENT, Exchange, all_exchanges, by_project, folder, name_of_project
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=ABSENT)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import find_files, read_text
-from agentkit.cassettes.usage import belongs_to_a_test, find_usage
+from agentkit.cassettes.review.usage import belongs_to_a_test, find_usage
 from agentkit.cli.cassettes.collecting import collect_names, is_orphan, lies_as_a_tests
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported, write_json
 from agentkit.cli.display import DIM
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agentkit.cassettes.files import CassetteFile
-    from agentkit.cassettes.usage import Played
+    from agentkit.cassettes.review.usage import Played
     from agentkit.cli.terminal import Outputs
 
 
@@ -74,7 +74,7 @@ def find_problems(file: CassetteFile, names: Collection[str] | None) -> Iterator
 
 
 def _content_problems(path: Path) -> Iterator[Problem]:
-    from agentkit.cassettes import form
+    from agentkit.cassettes.format import form
     from agentkit.cassettes.saving import secrets_of
 
     try:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from agentkit.cassettes.naming import name_cassette
+from agentkit.cassettes.suite.naming import name_cassette
 from agentkit.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from agentkit.cassettes.comparison import Agreeing, Piece, compare, differences
 from agentkit.cassettes.files import find_file, read
+from agentkit.cassettes.review.comparison import Agreeing, Piece, compare, differences
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported, write_json
 from agentkit.cli.display import DIM
 from agentkit.cli.terminal import harmless, one_line, open_outputs
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from agentkit.cassettes.comparison import Difference, Step
+    from agentkit.cassettes.review.comparison import Difference, Step
     from agentkit.cli.terminal import Outputs, Stream
     from agentkit.json import JSON
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from agentkit.cassettes.export import left_out, to_vcrpy
 from agentkit.cassettes.files import read, write, write_text
-from agentkit.cassettes.past import conversation_until
+from agentkit.cassettes.format.export import left_out, to_vcrpy
+from agentkit.cassettes.review.past import conversation_until
 from agentkit.cli.cassettes.outcome import OK, reported
 from agentkit.cli.display import WARNING
 from agentkit.cli.saving import write_transcript

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from agentkit.cassettes.answered import read_answer
 from agentkit.cassettes.files import find_files, read
+from agentkit.cassettes.review.answered import read_answer
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported, write_json
 from agentkit.cli.display import DIM, ERROR, WARNING, tokens
 from agentkit.cli.terminal import one_line, open_outputs

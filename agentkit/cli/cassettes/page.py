@@ -13,7 +13,7 @@ from agentkit.cli.terminal import harmless, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from agentkit.cassettes.conversation import Conversation, Said, Turn
+    from agentkit.cassettes.review.conversation import Conversation, Said, Turn
     from agentkit.cli.terminal import Stream
 
 MOST_LINES: Final = 20

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import find_files, read, write
-from agentkit.cassettes.splicing import without
-from agentkit.cassettes.usage import belongs_to_a_test, find_usage
+from agentkit.cassettes.review.splicing import without
+from agentkit.cassettes.review.usage import belongs_to_a_test, find_usage
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported
 from agentkit.cli.display import DIM
 from agentkit.cli.terminal import one_line, open_outputs

@@ -6,10 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from agentkit.cassettes.accepting import accept, reject
-from agentkit.cassettes.comparison import compare, differences
-from agentkit.cassettes.conversation import read_conversations
 from agentkit.cassettes.files import JOURNAL, PENDING, find_file, find_files, read
+from agentkit.cassettes.review.accepting import accept, reject
+from agentkit.cassettes.review.comparison import compare, differences
+from agentkit.cassettes.review.conversation import read_conversations
 from agentkit.cli.cassettes.comparing import write_steps
 from agentkit.cli.cassettes.outcome import FOUND, OK, reported
 from agentkit.cli.cassettes.page import Page, write_conversations

@@ -8,9 +8,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from agentkit import json
-from agentkit.cassettes.asked import read_requests
-from agentkit.cassettes.conversation import read_conversations
 from agentkit.cassettes.files import find_file, read
+from agentkit.cassettes.review.asked import read_requests
+from agentkit.cassettes.review.conversation import read_conversations
 from agentkit.cli.cassettes.outcome import reported, write_json
 from agentkit.cli.cassettes.page import Page, write_conversations
 from agentkit.cli.display import DIM, dotted, tokens
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from agentkit.cassettes.conversation import Conversation
     from agentkit.cassettes.interaction import Recording
-    from agentkit.cassettes.matching import NotCounted
+    from agentkit.cassettes.matching.rules import NotCounted
+    from agentkit.cassettes.review.conversation import Conversation
     from agentkit.cli.terminal import Outputs
     from agentkit.json import JSON
 
@@ -113,7 +113,7 @@ def show_ignored(path: Path, *, as_json: bool) -> int:
 
 def _not_counted(recording: Recording) -> Iterator[tuple[int, NotCounted]]:
     """Yield what doesn't count of each request, where it was said first."""
-    from agentkit.cassettes.matching import Rules, ignored_fields
+    from agentkit.cassettes.matching.rules import Rules, ignored_fields
 
     rules = Rules()
     for index, asked in enumerate(read_requests(recording)):

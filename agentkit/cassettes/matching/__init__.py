@@ -1,0 +1,1 @@
+"""Which recorded request a live one is, and where it differs from the nearest."""

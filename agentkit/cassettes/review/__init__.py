@@ -1,0 +1,1 @@
+"""Recordings as conversations, to be read, compared, gone on from, accepted."""

@@ -1,0 +1,529 @@
+"""The cassettes of a test run: opened for tests and fixtures, checked when they end, told of in the summary.
+
+The network is refused to agentkit's clients from the end of the collection to the end of the run, but for what
+cassettes let out. Loaded by `pytest_plugin.py`, where a test uses a cassette.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import shlex
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from agentkit import tape
+from agentkit.cassettes import modes
+from agentkit.cassettes.files import CassetteFile
+from agentkit.cassettes.review.usage import Played, Usage, write_usage
+from agentkit.cassettes.suite.naming import find_clash, name_cassette
+from agentkit.cassettes.suite.outcomes import (
+    Outcome,
+    decode_outcomes,
+    encode_outcomes,
+    say_unused,
+    summarise,
+    used_turns,
+)
+from agentkit.cassettes.suite.unrecorded import Unrecorded
+from agentkit.errors import CassetteError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from types import FrameType
+
+    from agentkit.cassettes.modes import Mode
+    from agentkit.cassettes.review.usage import Session
+    from agentkit.cassettes.session import Cassette
+
+OPTIONS = frozenset({"path", "mode", "tools", "match", "scrub", "ignore", "speed", "patch", "timings"})
+
+PACKAGE = __name__.partition(".")[0]
+INSTALLED = frozenset({"site-packages", "dist-packages"})
+NARROWING = ("lf", "ignore", "ignore_glob", "deselect", "keyword", "markexpr")
+"""Options of pytest that leave tests out."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A test whose cassette is open."""
+
+    item: pytest.Item
+    opened: Cassette
+    in_force: tape.Tape | None
+    """What its requests are answered from: the cassette, or what stands for a file that isn't there; None: live."""
+    error: BaseException | None = None
+    """What its body raised."""
+    failed: bool = False
+
+    @property
+    def goes_live(self) -> bool:
+        """Whether the test may reach the network."""
+        return self.in_force is None or self.in_force.goes_live
+
+
+class Suite:
+    """The cassettes of one test run, or of one worker's part of it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._folder: Path = config.rootpath / config.getini("cassettes_dir")
+        self._undo = ExitStack()
+        self._running: Running | None = None
+        self._outcomes: list[Outcome] = []
+        self._paths: dict[str, Path] = {}
+        """By test."""
+        self._written: dict[Path, str] = {}
+        """Which test has recorded a file."""
+        self._is_partial = False
+        self._is_worker = hasattr(config, "workeroutput")
+        self._apply_options()
+
+    def _apply_options(self) -> None:
+        config, mode = self._config, cast("Mode | None", self._config.getoption("cassettes"))
+        if config.getoption("cassettes_in_ci"):
+            self._undo.callback(functools.partial(_put_back, modes.IN_CI, os.environ.get(modes.IN_CI)))
+            os.environ[modes.IN_CI] = "1"
+        if mode in ("record", "extend", "rewrite") and modes.is_ci(os.environ):
+            raise pytest.UsageError(
+                f"--cassettes={mode} would record in CI, which is refused. Record on your own machine and commit the "
+                "cassettes; where CI is to record, give --cassettes-in-ci as well."
+            )
+        if mode is not None:
+            self._undo.callback(setattr, modes, "override", modes.override)
+            modes.override = mode
+        if config.getini("cassettes_block_network"):
+            from agentkit.testing import block_live
+
+            self._undo.enter_context(block_live(allow_loopback=config.getini("cassettes_allow_loopback")))
+
+    def begin(self, items: Sequence[pytest.Item]) -> None:
+        """Take notice of the tests that use cassettes, and refuse the network to agentkit's clients from here on."""
+        for item in items:
+            if item.get_closest_marker("cassette") is not None or "cassette" in _fixtures_of(item):
+                _put_first(item, "cassette")
+                self._paths[item.nodeid] = self._path_of(item, self._options_of(item, {}))
+        # two tests that name one file mean it
+        own = {test: str(path) for test, path in self._paths.items()}
+        if clash := find_clash({test: path for test, path in own.items() if list(own.values()).count(path) == 1}):
+            first, second = clash
+            raise pytest.UsageError(
+                f"{first} and {second} would share {own[first]} on file systems that don't tell upper from lower case. "
+                "Give one of them a name of its own: @pytest.mark.cassette(path=...), or pytest.param(..., id=...)."
+            )
+        self._undo.callback(setattr, tape, "refusal", tape.refusal)
+        tape.refusal = self._refusal
+
+    def _refusal(self, host: str) -> Exception | None:
+        if (self._running is not None and self._running.goes_live) or tape.goes_out():
+            return None
+        from agentkit.testing import LiveCallBlocked, is_loopback
+
+        if self._config.getini("cassettes_allow_loopback") and is_loopback(host):
+            return None
+        return LiveCallBlocked(
+            host,
+            "by an agent outside of any cassette, in a test run that uses cassettes",
+            "Mark the test with @pytest.mark.cassette. In a fixture that tests share, ask the model under "
+            "'with cassette_named(\"name\"):'. Servers of this machine: cassettes_allow_loopback = true in the "
+            "configuration of pytest",
+        )
+
+    # --- the cassette of a test ---------------------------------------------------------------------------------
+
+    def open_for(self, request: pytest.FixtureRequest, settings: Mapping[str, object]) -> Iterator[Cassette]:
+        """Open the cassette of a test, and close it when the fixtures that came after it are gone."""
+        item = cast("pytest.Item", request.node)
+        options = self._options_of(item, settings)
+        path = self._path_of(item, options)
+        opened = self._make(path, options, test=item.nodeid, command=self._command(item), places=_places(request))
+        recovered = _count_left(path)
+        running = self._running = Running(item, opened, opened)
+        with ExitStack() as stack:
+            try:
+                opened.open()
+                running.in_force = None if opened.mode == "off" else opened
+            except CassetteError as exc:
+                if path.exists() or opened.mode != "replay":
+                    self._running = None
+                    raise
+                running.in_force = Unrecorded(exc)
+                stack.enter_context(tape.InForce(running.in_force))
+            stack.enter_context(tape.in_force_by_default(running.in_force))
+            try:
+                yield opened
+            finally:
+                self._running = None
+                try:
+                    opened.close(running.error if running.failed else None, failed=running.failed)
+                finally:
+                    self._note(opened, item.nodeid, recovered)
+        if not running.failed and running.error is None and not self._is_shared(path):
+            _check_used(running.opened, self._command(running.item))
+
+    def _make(
+        self, path: Path, options: Mapping[str, object], *, test: str, command: str, places: Mapping[str, str]
+    ) -> Cassette:
+        from agentkit.cassettes.session import Cassette
+
+        given = {key: value for key, value in options.items() if key != "path"}
+        made = Cassette(self._shown(path), name=command, places=dict(places), **given)  # type: ignore[arg-type]
+        mode = modes.effective_mode(cast("Mode | None", options.get("mode")), os.environ)
+        before = self._written.get(path)
+        if mode in ("rewrite", "extend") and before is not None and before != test:
+            raise CassetteError(
+                f"{made.path} was recorded by {before} in this run already, and {test} would replace what it got. "
+                "Give each a file of its own, or record them one at a time: pytest TEST --cassettes=" + mode
+            )
+        return made
+
+    def _options_of(self, item: pytest.Item, settings: Mapping[str, object]) -> dict[str, object]:
+        """Return what a test's cassette is opened with: of markers the nearest counts, key by key."""
+        options = self._defaults()
+        options.update(_checked(settings, "the fixture cassette_settings"))
+        for marker in reversed(list(item.iter_markers("cassette"))):
+            options.update(_marker_options(marker, item.nodeid))
+        return options
+
+    def _defaults(self) -> dict[str, object]:
+        config = self._config
+        return {
+            "timings": config.getini("cassettes_timings"),
+            "ignore": tuple(config.getini("cassettes_ignore")),
+            "scrub": tuple(config.getini("cassettes_scrub")),
+        }
+
+    def _path_of(self, item: pytest.Item, options: Mapping[str, object]) -> Path:
+        if (given := options.get("path")) is not None:
+            return self._folder / cast("str | os.PathLike[str]", given)
+        module = os.path.relpath(item.path, self._config.rootpath).replace(os.sep, "/")
+        classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+        function = getattr(item, "originalname", None) or item.name
+        callspec = getattr(item, "callspec", None)
+        return self._folder / name_cassette(module, classes, function, "" if callspec is None else callspec.id)
+
+    def _shown(self, path: Path) -> Path:
+        """Return a path as messages name it: below the current directory where it is there."""
+        try:
+            return path.relative_to(Path.cwd())
+        except ValueError:
+            return path
+
+    def _command(self, item: pytest.Item) -> str:
+        module = os.path.relpath(item.path, self._config.invocation_params.dir)
+        _, colons, rest = item.nodeid.partition("::")
+        return f"pytest {shlex.quote(module + colons + rest)}"
+
+    def _is_shared(self, path: Path) -> bool:
+        return list(self._paths.values()).count(path) > 1
+
+    # --- while a test runs --------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        """Put the cassette in force for a body that is a coroutine, too; fail a test that swallowed an error."""
+        running = self._running
+        if running is None or running.item is not item:
+            return (yield)
+        try:
+            with _in_coroutine(item, running.in_force):
+                result = yield
+            self._check_body(running)
+        except BaseException as exc:
+            running.error = exc
+            running.opened.raise_swallowed(exc)
+            if isinstance(exc, CassetteError):
+                _leave_out_ours(exc)
+            raise
+        return result
+
+    def _check_body(self, running: Running) -> None:
+        in_force = running.in_force
+        if isinstance(in_force, Unrecorded) and in_force.was_asked:
+            raise in_force.error
+        running.opened.raise_swallowed(None)
+        if not self._is_shared(Path.cwd() / running.opened.path) and not _has_teardown(running.item):
+            _check_used(running.opened, self._command(running.item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Take notice of how a test ended. An expected failure is no place to hide a mismatch in."""
+        report = yield
+        running = self._running
+        if running is None or running.item is not item or report.when == "teardown":
+            return report
+        is_expected = hasattr(report, "wasxfail") and report.skipped
+        if is_expected and running.opened.misses and not _names_errors(item):
+            del report.wasxfail
+            report.outcome, is_expected = "failed", False
+            report.longrepr = item.repr_failure(cast("pytest.ExceptionInfo[BaseException]", call.excinfo))
+        running.failed = running.failed or report.failed or (report.skipped and not is_expected)
+        if report.passed and running.opened.match == "turns" and running.opened.differences:
+            report.cassette_drifted = True  # type: ignore[attr-defined]
+        if report.skipped and not is_expected:
+            self._is_partial = True  # what a skipped test would have played isn't known
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+        """Keep what fixtures share that are made in the middle of a test out of its cassette: it isn't that test's."""
+        running = self._running
+        if running is None or fixturedef.scope == "function":
+            return (yield)
+        self._running = None  # what it goes by is no business of this fixture
+        try:
+            with tape.outside():
+                return (yield)
+        finally:
+            self._running = running
+
+    # --- cassettes of fixtures ----------------------------------------------------------------------------------
+
+    def namer(self, settings: Mapping[str, object]) -> Callable[..., AbstractContextManager[Cassette]]:
+        """Return the function that opens cassettes by name."""
+
+        @contextmanager
+        def cassette_named(name: str, **options: object) -> Iterator[Cassette]:
+            """Open the cassette `name`.yaml of the folder of cassettes; the options are those of agentkit.cassette."""
+            given = {**self._defaults(), **_checked(settings, "the fixture cassette_settings")}
+            given.update(_checked(options, f"cassette_named({name!r})"))
+            path = self._folder / cast("str", given.get("path") or f"{name}.yaml")
+            opened = self._make(path, given, test=name, command="pytest", places=_base_place(self._config))
+            recovered = _count_left(path)
+            opened.open()
+            error: BaseException | None = None
+            try:
+                yield opened
+            except BaseException as exc:
+                error = exc
+                raise
+            finally:
+                try:
+                    opened.close(error)
+                finally:
+                    self._note(opened, name, recovered)
+            if not self._is_partial and not self._is_worker and self._runs_everything():
+                _check_used(opened, "pytest")
+
+        return cassette_named
+
+    # --- what came of it ----------------------------------------------------------------------------------------
+
+    def _note(self, opened: Cassette, test: str, recovered: int) -> None:
+        path = Path.cwd() / opened.path
+        was_made = opened.mode == "rewrite" or opened.recorded > 0
+        total = len(opened.requests) if was_made else len(opened.played) + len(opened.unused)
+        if opened.was_changed:
+            self._written[path] = test
+        outcome = Outcome(
+            path=str(opened.path),
+            test=test,
+            mode=opened.mode,
+            played=tuple(range(1, total + 1)) if was_made else tuple(opened.played),
+            total=total,
+            recorded=opened.recorded,
+            was_changed=opened.was_changed,
+            is_pending=CassetteFile(path).pending.is_file(),
+            recovered=recovered if opened.goes_live else 0,
+            differences=tuple(opened.differences),
+        )
+        self._outcomes.append(outcome)
+
+    def pytest_deselected(self) -> None:
+        """Remember that the run isn't whole."""
+        self._is_partial = True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write what was used, or tell the controller of xdist."""
+        told = getattr(self._config, "workeroutput", None)
+        if told is not None:
+            told["agentkit-cassettes"] = {
+                "outcomes": encode_outcomes(self._outcomes),
+                "is_partial": self._is_partial,
+            }
+            return
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED or not self._outcomes:
+            return
+        self._session = self._kind_of_run(session, exitstatus)
+        cassettes: dict[str, Played] = {}
+        for shown, played in used_turns(self._outcomes).items():
+            path = Path.cwd() / shown
+            if path.is_relative_to(self._folder):
+                cassettes[path.relative_to(self._folder).as_posix()] = played
+        if self._folder.is_dir():
+            write_usage(self._folder, Usage(self._session, cassettes))
+
+    def _kind_of_run(self, session: pytest.Session, exitstatus: int) -> Session:
+        if exitstatus == pytest.ExitCode.TESTS_FAILED:
+            return "failed"
+        is_whole = exitstatus == pytest.ExitCode.OK and not self._is_partial and not session.shouldstop
+        return "full green" if is_whole and self._runs_everything() else "partial"
+
+    def _runs_everything(self) -> bool:
+        config = self._config
+        if any(config.getoption(name, None) for name in NARROWING):
+            return False
+        if config.args_source is not pytest.Config.ArgsSource.ARGS:
+            return config.args_source is pytest.Config.ArgsSource.TESTPATHS or Path.cwd() == config.rootpath
+        given = {(config.invocation_params.dir / argument).resolve() for argument in config.args}
+        wanted = {(config.rootpath / name).resolve() for name in config.getini("testpaths")}
+        return config.rootpath in given or bool(wanted and wanted <= given)
+
+    def take(self, told: Mapping[str, Any]) -> None:
+        """Add what a worker of xdist has told."""
+        self._outcomes += decode_outcomes(told["outcomes"])
+        self._is_partial |= told["is_partial"]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Tell what was recorded, what waits, and what differs."""
+        lines = list(summarise(self._outcomes, is_whole=getattr(self, "_session", None) == "full green"))
+        if lines:
+            terminalreporter.section("cassettes")
+            for line in lines:
+                terminalreporter.write_line(line)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Put back what was changed for the run."""
+        self._undo.close()
+
+
+def _check_used(opened: Cassette, command: str) -> None:
+    """Raise where a whole recording was to be played and wasn't."""
+    if opened.mode in ("replay", "record") and opened.unused:
+        said = say_unused(Played(tuple(opened.played), len(opened.played) + len(opened.unused)))
+        raise CassetteError(
+            f"{opened.path}: {said}. The test asks less than was recorded.\n"
+            f"  what to do:\n"
+            f"     the change is wanted   → {command} --cassettes=extend   (leaves them out; review the result)\n"
+            f"     record it anew         → {command} --cassettes=rewrite\n"
+            f"     it is a bug            → fix the code; the recording is unchanged"
+        )
+
+
+def _leave_out_ours(error: CassetteError) -> None:
+    """End the traceback where the test calls agentkit: what a cassette says is about the test."""
+    entry = error.__traceback__
+    while entry is not None and _is_ours(entry.tb_frame):
+        entry = entry.tb_next  # the way here, which pytest leaves out itself
+    while entry is not None and entry.tb_next is not None:
+        if _is_ours(entry.tb_next.tb_frame):
+            entry.tb_next = None
+        entry = entry.tb_next
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith(f"{PACKAGE}.")
+
+
+def _put_back(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+def _fixtures_of(item: pytest.Item) -> list[str]:
+    return cast("list[str]", getattr(item, "fixturenames", []))
+
+
+def _definitions(item: pytest.Item) -> Mapping[str, Sequence[pytest.FixtureDef[object]]]:
+    found = getattr(item, "_fixtureinfo", None)
+    return {} if found is None else cast("Mapping[str, Sequence[pytest.FixtureDef[object]]]", found.name2fixturedefs)
+
+
+def _put_first(item: pytest.Item, fixture: str) -> None:
+    """Have a fixture made before all others of its test, and after all that tests share."""
+    definitions = _definitions(item)
+    others = [name for name in _fixtures_of(item) if name != fixture]
+    own = (i for i, name in enumerate(others) if name in definitions and definitions[name][-1].scope == "function")
+    place = next(own, len(others))
+    item.fixturenames = [*others[:place], fixture, *others[place:]]  # type: ignore[attr-defined]
+
+
+def _has_teardown(item: pytest.Item) -> bool:
+    """Tell whether fixtures of the test may ask a model after its body: those of installed plugins don't."""
+    return any(
+        name != "cassette" and found and found[-1].scope == "function" and _is_projects_generator(found[-1].func)
+        for name, found in _definitions(item).items()
+    )
+
+
+def _is_projects_generator(function: Callable[..., object]) -> bool:
+    if not inspect.isgeneratorfunction(function) and not inspect.isasyncgenfunction(function):
+        return False
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not INSTALLED & set(Path(code.co_filename).parts)
+
+
+@contextmanager
+def _in_coroutine(item: pytest.Item, in_force: tape.Tape | None) -> Iterator[None]:
+    """Put a cassette in force inside of a test that is a coroutine: some plugins run it in a context made earlier."""
+    body = getattr(item, "obj", None)
+    if not inspect.iscoroutinefunction(body):
+        yield
+        return
+
+    @functools.wraps(body)
+    async def wrapped(*args: object, **kwargs: object) -> object:
+        with tape.InForce(in_force):
+            return await body(*args, **kwargs)
+
+    item.obj = wrapped  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        item.obj = body  # type: ignore[attr-defined]
+
+
+def _marker_options(marker: pytest.Mark, test: str) -> dict[str, object]:
+    if len(marker.args) > 1:
+        raise UsageError(f"{test}: @pytest.mark.cassette takes one path, and options by name; it got {marker.args!r}.")
+    given: dict[str, object] = dict(marker.kwargs)
+    if marker.args:
+        given["path"] = marker.args[0]
+    return _checked(given, f"{test}: @pytest.mark.cassette")
+
+
+def _checked(options: Mapping[str, object], where: str) -> dict[str, object]:
+    if unknown := sorted(options.keys() - OPTIONS):
+        raise UsageError(f"{where} has {', '.join(map(repr, unknown))}; allowed are {', '.join(sorted(OPTIONS))}.")
+    return dict(options)
+
+
+def _places(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the temporary folders of a test: their names change from run to run."""
+    if "tmp_path" not in request.fixturenames:
+        return _base_place(request.config)
+    return {"<tmp_path>": str(request.getfixturevalue("tmp_path")), **_base_place(request.config)}
+
+
+def _base_place(config: pytest.Config) -> dict[str, str]:
+    factory = getattr(config, "_tmp_path_factory", None)
+    made = getattr(factory, "_basetemp", None)  # asking for it would make it
+    return {} if made is None else {"<tmp_path_factory>": str(made)}
+
+
+def _count_left(path: Path) -> int:
+    """Return how many exchanges a killed recording left of a cassette."""
+    journal = CassetteFile(path).journal
+    if not journal.is_file():
+        return 0
+    from agentkit.cassettes.journal import read_journal
+
+    return len(read_journal(journal))
+
+
+def _names_errors(item: pytest.Item) -> bool:
+    """Tell whether a test says which error it expects to fail with."""
+    marker = item.get_closest_marker("xfail")
+    return marker is not None and marker.kwargs.get("raises") is not None
