@@ -1,7 +1,7 @@
 """Everything in one run: CPU time of each client in each case, the ratios to the reference, what stands beside them.
 
-python -m benchmarks                        # all clients whose environments are made: 15 minutes
-python -m benchmarks --own                  # the loops by hand and agentkit: 4 minutes
+python -m benchmarks                        # all clients whose environments are made: 13 minutes
+python -m benchmarks --own                  # the loops by hand and agentkit: 5 minutes
 python -m benchmarks --only text "loop of 50"
 python -m benchmarks --save                 # also writes benchmarks/results/run.json, the plots and the pages' tables
 """
