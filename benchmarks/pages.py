@@ -1,15 +1,15 @@
-"""The tables of the committed result, as the pages show them: between two marks, written by nobody but this.
+"""The tables of the committed results, as the pages show them: between two marks, written by nobody but this.
 
     python -m benchmarks.pages
 
-`tests/test_figures.py` holds the pages to the result.
+`tests/test_figures.py` holds the pages to the results.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.race import REFERENCE
 from benchmarks.surroundings import RESULTS, table
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
-BEGIN = "<!-- from benchmarks/results/run.json: python -m benchmarks.pages -->"
+BEGIN = "<!-- from benchmarks/results/{}.json: python -m benchmarks.pages -->"
 END = "<!-- end -->"
 SHORT = ("httpx_async", "agentkit", "agentkit_sync", "pydantic_ai", "openai_agents")
 SHORT_CASES = ("text", "loop of 50", "loop of 200", "20 turns over 1 MB", "128 tools, echoed", "stream of 2000 deltas")
@@ -83,30 +83,54 @@ def _about(result: Result) -> str:
     )
 
 
-PAGES: dict[str, Callable[[Result], str]] = {"README.md": render_short, "benchmarks/README.md": render_all}
+def render_figures(result: Result) -> str:
+    """Return figures with their bounds."""
+    rows = [[row["name"], row["found"], "" if row["at_most"] is None else row["at_most"]] for row in result["figures"]]
+    machine = result["machine"]
+    about = (
+        f"Measured on {result['date']}: {machine['processor']}, {machine['cores']} cores, {machine['system']} "
+        f"({machine['architecture']}), Python {result['versions']['python']}."
+    )
+    return f"{about}\n\n{table(['figure', 'found', 'at most'], rows)}"
 
 
-def load() -> Result:
-    """Return the committed result."""
-    return json.loads((RESULTS / "run.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+class Block(NamedTuple):
+    """A part of a page that a result fills."""
+
+    page: str
+    result: str
+    """The name of its file, without `.json`."""
+    render: Callable[[Result], str]
 
 
-def split(text: str) -> tuple[str, str, str]:
+BLOCKS = (
+    Block("README.md", "run", render_short),
+    Block("benchmarks/README.md", "run", render_all),
+    Block("docs/cassettes.md", "cassettes", render_figures),
+)
+
+
+def load(name: str) -> Result:
+    """Return a committed result."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def split(text: str, result: str) -> tuple[str, str, str]:
     """Return a page before, between and after the marks."""
-    before, _, rest = text.partition(BEGIN + "\n")
+    before, _, rest = text.partition(BEGIN.format(result) + "\n")
     between, mark, after = rest.partition("\n" + END)
     if not mark:
-        raise ValueError(f"the page has no {BEGIN} ... {END}")
+        raise ValueError(f"the page has no {BEGIN.format(result)} ... {END}")
     return before, between, after
 
 
 def write() -> None:
     """Put the tables into the pages."""
-    result = load()
-    for name, render in PAGES.items():
+    for name, result, render in BLOCKS:
         page = ROOT / name
-        before, _, after = split(page.read_text(encoding="utf-8"))
-        page.write_text(f"{before}{BEGIN}\n{render(result)}\n{END}{after}", encoding="utf-8")
+        before, _, after = split(page.read_text(encoding="utf-8"), result)
+        filled = f"{before}{BEGIN.format(result)}\n{render(load(result))}\n{END}{after}"
+        page.write_text(filled, encoding="utf-8")
 
 
 if __name__ == "__main__":
