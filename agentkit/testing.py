@@ -17,15 +17,16 @@ import sys
 import threading
 import time
 from asyncio import proactor_events
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ContextDecorator
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 import anyio
 import httpx
 
 from agentkit.errors import UsageError
-from agentkit.service.app import ConnectionCut, Service
+from agentkit.service.app import ConnectionCut, HTTPAnswer, Service
 from agentkit.service.faults import (
     adapter_mapping_failed,
     arguments_only_when_done,
@@ -65,6 +66,7 @@ from agentkit.service.sse import Wire
 from agentkit.service.validation import OPEN_RESPONSES, SAMBANOVA, Rules
 
 if TYPE_CHECKING:
+    from os import PathLike
     from types import TracebackType
 
     from agentkit.client import Client
@@ -75,6 +77,7 @@ __all__ = [
     "SAMBANOVA",
     "LiveCallBlocked",
     "ReceivedRequest",
+    "RecordedModel",
     "Reply",
     "Rules",
     "Script",
@@ -114,7 +117,41 @@ __all__ = [
 ]
 
 
-class ScriptedModel(httpx.AsyncBaseTransport):
+class _Served(Protocol):
+    """What answers in place of a server."""
+
+    async def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> HTTPAnswer: ...
+
+
+class _Model(httpx.AsyncBaseTransport):
+    """A Responses service in process, as an httpx transport."""
+
+    def __init__(self, service: _Served) -> None:
+        self._service = service
+
+    def client(self, **options: object) -> Client:
+        """Return a client whose requests go to this model; `options` are those of `Client`."""
+        from agentkit.client import Client
+
+        given = {"base_url": "http://scripted.test/v1", "transport": self, **options}
+        return Client(**given)  # type: ignore[arg-type]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request of an httpx client."""
+        body = await request.aread()
+        try:
+            answer = await self._service.handle(request.method, request.url.raw_path.decode(), request.headers, body)
+        except ConnectionCut:
+            raise httpx.RemoteProtocolError(
+                "Server disconnected without sending a response.", request=request
+            ) from None
+        if isinstance(answer.body, bytes):
+            return httpx.Response(answer.status, headers=list(answer.headers), content=answer.body, request=request)
+        chunks = _Chunks(answer.body, request)
+        return httpx.Response(answer.status, headers=list(answer.headers), stream=chunks, request=request)
+
+
+class ScriptedModel(_Model):
     """A Responses service in process, as an httpx transport; the model behind it is a script.
 
     A script is a list of replies, used up in order, or a function from the request to a reply, sync or async.
@@ -139,7 +176,7 @@ class ScriptedModel(httpx.AsyncBaseTransport):
         `rules` say which requests are refused: `SAMBANOVA`, `OPEN_RESPONSES` (files, image URLs, parts as tool
         outputs), or None for none. `models` are the ids it knows, None: it takes any.
         """
-        self._service = Service(
+        self._scripted = Service(
             script,
             rules=rules,
             models=models,
@@ -149,36 +186,31 @@ class ScriptedModel(httpx.AsyncBaseTransport):
             ids=ids,
             keep_requests=keep_requests,
         )
+        super().__init__(self._scripted)
 
     @property
     def requests(self) -> list[ReceivedRequest]:
         """The bodies of the requests received, oldest first, as dicts; `.headers` and `.raw` hold the rest."""
-        return self._service.requests
-
-    def client(self, **options: object) -> Client:
-        """Return a client whose requests go to this model; `options` are those of `Client`."""
-        from agentkit.client import Client
-
-        given = {"base_url": "http://scripted.test/v1", "transport": self, **options}
-        return Client(**given)  # type: ignore[arg-type]
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of an httpx client."""
-        body = await request.aread()
-        try:
-            answer = await self._service.handle(request.method, request.url.raw_path.decode(), request.headers, body)
-        except ConnectionCut:
-            raise httpx.RemoteProtocolError(
-                "Server disconnected without sending a response.", request=request
-            ) from None
-        if isinstance(answer.body, bytes):
-            return httpx.Response(answer.status, headers=list(answer.headers), content=answer.body, request=request)
-        chunks = _Chunks(answer.body, request)
-        return httpx.Response(answer.status, headers=list(answer.headers), stream=chunks, request=request)
+        return self._scripted.requests
 
 
-def example_client(script: Script) -> Client:
-    """Return a client for an example: a scripted model, whatever keys are set, so that it runs anywhere.
+class RecordedModel(_Model):
+    """A Responses service in process that answers from a cassette, in its chunks: a scripted model without a script.
+
+    Tools run; what isn't recorded is a 404 that says how it differs. Equal requests are answered in the order in
+    which they were recorded, and then anew from the first. In tests `agentkit.cassette` does more.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        """Read a cassette. Raises `CassetteError` for a file that can't be read."""
+        from agentkit.cassettes.files import read
+        from agentkit.cassettes.service import RecordedService
+
+        super().__init__(RecordedService(read(Path(path)), name=str(path)))
+
+
+def example_client(recording: str | PathLike[str]) -> Client:
+    """Return a client for an example: its recording answers, whatever keys are set, so that it runs anywhere.
 
     With ``AGENTKIT_LIVE=1`` it is the server of the environment instead; see `Client.from_env`. Which of them it
     is, is said in one line on stderr.
@@ -189,8 +221,8 @@ def example_client(script: Script) -> Client:
         client = Client.from_env()
         print(f"live: {client.base_url}", file=sys.stderr)  # noqa: T201
         return client
-    print("offline: a scripted model answers; AGENTKIT_LIVE=1 asks a real one", file=sys.stderr)  # noqa: T201
-    return ScriptedModel(script).client()
+    print("offline: a recording answers; AGENTKIT_LIVE=1 asks a real model", file=sys.stderr)  # noqa: T201
+    return RecordedModel(recording).client()
 
 
 class _Chunks(httpx.AsyncByteStream):

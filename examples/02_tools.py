@@ -1,10 +1,11 @@
 """New here: a tool. The model asks for it, agentkit runs it, the model answers with what it gave."""
 
 import os
+from pathlib import Path
 from typing import Literal
 
 from agentkit import Agent, tool
-from agentkit.testing import ReceivedRequest, Reply, call, example_client
+from agentkit.testing import example_client
 
 MODEL = os.environ.get("AGENTKIT_MODEL", "gpt-oss-120b")
 
@@ -20,14 +21,8 @@ def weather(city: str, unit: Literal["C", "F"] = "C") -> dict[str, object]:
     return {"city": city, "temperature": 7 if unit == "C" else 45, "unit": unit, "sky": "rain"}
 
 
-def script(request: ReceivedRequest) -> Reply:
-    """What the scripted model says: first a call, then an answer."""
-    if request.last_output is None:
-        return call("weather", {"city": "Oslo"})
-    return "Yes, take a coat: it is 7 °C and raining in Oslo."
-
-
-client = example_client(script)  # AGENTKIT_LIVE=1 asks a real model
+RECORDING = Path(__file__).parents[1] / "cassettes/examples/02_tools.yaml"
+client = example_client(RECORDING)  # AGENTKIT_LIVE=1 asks a real model
 agent = Agent(model=MODEL, instructions="Answer in one sentence.", tools=[weather])
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """New here: an answer of a type. A wrong one goes back to the model with the reason."""
 
 import os
+from pathlib import Path
 
 from pydantic import BaseModel, Field
 
@@ -17,8 +18,8 @@ class City(BaseModel):
     people: int = Field(gt=0, description="Inhabitants of the municipality")
 
 
-REPLIES = ['{"name": "Oslo", "people": -1}', '{"name": "Oslo", "people": 709037}']
-client = example_client(REPLIES)  # AGENTKIT_LIVE=1 asks a real model
+RECORDING = Path(__file__).parents[1] / "cassettes/examples/03_structured_output.yaml"
+client = example_client(RECORDING)  # AGENTKIT_LIVE=1 asks a real model
 agent = Agent(model=MODEL, output_type=City, output_retries=2)
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """New here: watching a run. Text comes as it is written, tools as they start and finish."""
 
 import os
+from pathlib import Path
 
 from agentkit import Agent, ResponseFinished, TextDelta, ToolFinished, ToolStarted, tool
-from agentkit.testing import ReceivedRequest, Reply, call, example_client
+from agentkit.testing import example_client
 
 MODEL = os.environ.get("AGENTKIT_MODEL", "gpt-oss-120b")
 
@@ -14,14 +15,8 @@ async def population(city: str) -> int:
     return {"Oslo": 709_037, "Bergen": 289_330}[city]
 
 
-def script(request: ReceivedRequest) -> Reply:
-    """What the scripted model says: two calls at once, then an answer."""
-    if request.last_output is None:
-        return [call("population", {"city": "Oslo"}), call("population", {"city": "Bergen"})]
-    return "Together 998,367 people live in Oslo and Bergen."
-
-
-client = example_client(script)  # AGENTKIT_LIVE=1 asks a real model
+RECORDING = Path(__file__).parents[1] / "cassettes/examples/04_streaming.yaml"
+client = example_client(RECORDING)  # AGENTKIT_LIVE=1 asks a real model
 agent = Agent(model=MODEL, tools=[population])
 
 if __name__ == "__main__":

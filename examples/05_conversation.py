@@ -5,18 +5,13 @@ import tempfile
 from pathlib import Path
 
 from agentkit import Agent, Transcript
-from agentkit.testing import ReceivedRequest, example_client
+from agentkit.testing import example_client
 
 MODEL = os.environ.get("AGENTKIT_MODEL", "gpt-oss-120b")
 
 
-def script(request: ReceivedRequest) -> str:
-    """What the scripted model says: it has read the whole conversation."""
-    said = [item["content"] for item in request.input_items if item.get("role") == "user"]
-    return f"You have asked {len(said)} times, first: {said[0]}"
-
-
-client = example_client(script)  # AGENTKIT_LIVE=1 asks a real model
+RECORDING = Path(__file__).parents[1] / "cassettes/examples/05_conversation.yaml"
+client = example_client(RECORDING)  # AGENTKIT_LIVE=1 asks a real model
 agent = Agent(model=MODEL, instructions="Answer briefly.", client=client)
 
 if __name__ == "__main__":

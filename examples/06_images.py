@@ -2,9 +2,10 @@
 
 import base64
 import os
+from pathlib import Path
 
 from agentkit import Agent, Image
-from agentkit.testing import ReceivedRequest, example_client
+from agentkit.testing import example_client
 
 MODEL = os.environ.get("AGENTKIT_MODEL", "gemma-4-31B-it")
 RED_DOT = base64.b64decode(
@@ -12,14 +13,8 @@ RED_DOT = base64.b64decode(
 )
 
 
-def script(request: ReceivedRequest) -> str:
-    """What the scripted model says: it can't see, but it was sent a picture."""
-    content = request.input_items[-1]["content"]
-    kinds = [part["type"] for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    return f"A red dot. (I was sent {' and '.join(map(str, kinds))}.)"
-
-
-client = example_client(script)  # AGENTKIT_LIVE=1 asks a real model
+RECORDING = Path(__file__).parents[1] / "cassettes/examples/06_images.yaml"
+client = example_client(RECORDING)  # AGENTKIT_LIVE=1 asks a real model
 agent = Agent(model=MODEL, instructions="Answer in one sentence.")
 
 if __name__ == "__main__":

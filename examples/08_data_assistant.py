@@ -10,20 +10,10 @@ from pathlib import Path
 from agentkit_tools import Database
 
 from agentkit import Agent
-from agentkit.testing import ReceivedRequest, Reply, call, example_client
+from agentkit.testing import example_client
 
 MODEL = os.environ.get("AGENTKIT_MODEL", "gpt-oss-120b")
 CITIES = Path(__file__).parent / "data" / "cities.csv"
-QUERY = "SELECT country, sum(people) AS people FROM city GROUP BY country ORDER BY people DESC"
-
-
-def script(request: ReceivedRequest) -> Reply:
-    """What the scripted model says: it looks at the schema, asks, tries to change something, and answers."""
-    if request.last_output is None:
-        return call("sql_schema", {"table": None})
-    if request.last_output.startswith("table city"):
-        return [call("sql_query", {"sql": QUERY}), call("sql_query", {"sql": "DELETE FROM city"})]
-    return "Most people live in the cities of Sweden: 1,581,589."
 
 
 def load(path: Path) -> None:
@@ -34,7 +24,8 @@ def load(path: Path) -> None:
         connection.commit()
 
 
-client = example_client(script)  # AGENTKIT_LIVE=1 asks a real model
+RECORDING = Path(__file__).parents[1] / "cassettes/examples/08_data_assistant.yaml"
+client = example_client(RECORDING)  # AGENTKIT_LIVE=1 asks a real model
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ import agentkit
 from agentkit import Agent, tool
 
 MODEL = os.environ.get("AGENTKIT_MODEL", "gpt-oss-120b")
-RECORDING = Path(__file__).parent / "cassettes" / "10_recording.yaml"
+RECORDING = Path(__file__).parents[1] / "cassettes/examples/10_recording.yaml"
 
 
 @tool

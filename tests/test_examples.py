@@ -39,7 +39,7 @@ def test_an_example_prints_what_the_quickstart_quotes(example: Path) -> None:
     done = run(str(example))
     assert done.stdout == quoted_output(QUICKSTART, str(example.relative_to(ROOT / "examples")))
     assert done.stderr == (
-        "" if example == RECORDED else "offline: a scripted model answers; AGENTKIT_LIVE=1 asks a real one\n"
+        "" if example == RECORDED else "offline: a recording answers; AGENTKIT_LIVE=1 asks a real model\n"
     )
 
 
@@ -57,9 +57,10 @@ def test_the_assistant_passes_its_own_tests() -> None:
 
 def test_recording_the_examples_anew_changes_nothing(tmp_path: Path) -> None:
     """The day is kept where nothing else has changed, too."""
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    files = sorted(path.relative_to(ROOT) for path in (ROOT / "examples").rglob("cassettes/**/*.yaml"))
-    assert len(files) == 3
+    for name in ("examples", "cassettes"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    files = sorted(path.relative_to(ROOT) for path in (ROOT / "cassettes" / "examples").rglob("*.yaml"))
+    assert len(files) == len(EXAMPLES) + 2
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     for name in ("CI", "AGENTKIT_LIVE", "PYTEST_ADDOPTS"):
         env.pop(name, None)
@@ -67,6 +68,14 @@ def test_recording_the_examples_anew_changes_nothing(tmp_path: Path) -> None:
     for file in files:
         assert (tmp_path / file).read_text(encoding="utf-8") == (ROOT / file).read_text(encoding="utf-8")
         assert "\nserver: agentkit serve\n" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_what_an_example_has_no_recording_of_is_told_with_what_there_is() -> None:
+    command = [sys.executable, "-m", "agentkit", "run", "examples/02_tools.py", "Do I need a hat in Oslo?"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=ROOT)
+    assert done.returncode == 1
+    assert "[-coat-]{+hat+}" in done.stderr
 
 
 def test_the_readme_code_prints_what_it_says() -> None:

@@ -43,8 +43,9 @@ def describe_drift(terms: Terms, recorded: Interaction, method: str, uri: str, b
 def _remedies(terms: Terms) -> list[tuple[str, str]]:
     here = f'cassette("{terms.path}", mode="extend")'
     extend = f"{terms.rerun} --cassettes=extend" if terms.rerun else here
+    rules = "@pytest.mark.cassette" if terms.rerun else "cassette"
     return [
         ("the change is wanted", f"{extend}   (plays what is the same, asks the model from there on)"),
-        ("it differs on each run", "cassette(scrub=[...]) or ignore=[...]; tools: ctx.now(), ctx.random, ctx.uuid()"),
+        ("it differs on each run", f"{rules}(scrub=[...]) or ignore=[...]; tools: ctx.now(), ctx.random, ctx.uuid()"),
         ("it is a bug", "mend the code; the recording is unchanged"),
     ]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes.cleaning.secrets import find_secrets, find_secrets_in
-from agentkit.cassettes.files import read, write_text
+from agentkit.cassettes.files import read, read_text, write_text
 from agentkit.cassettes.format import document, form
 from agentkit.cassettes.format.ids import normalise
 from agentkit.cassettes.interaction import Body, Head, Interaction, Recording
@@ -33,20 +33,24 @@ def read_if_there(path: Path) -> Recording | None:
     return read(path) if path.exists() else None
 
 
-def write_result(file: CassetteFile, recording: Recording, before: Recording | None, *, propose: bool) -> None:
-    """Make a recording the cassette, or put it beside the accepted one to be reviewed.
+def write_result(file: CassetteFile, recording: Recording, before: Recording | None, *, propose: bool) -> bool:
+    """Make a recording the cassette, or put it beside the accepted one to be reviewed; tell whether it is another one.
 
     What is the same as before keeps its lines. Raises `CassetteError`; then nothing has changed on the disk.
     """
     path = file.pending if propose else file.path
     text = form.dump(recording if before is None else carried_over(recording, before))
     check_secrets(text, path)
+    if before is not None and text == read_text(file.path):
+        drop_pending(file)
+        return False
     try:
         write_text(path, text)
     except OSError as exc:
         raise CassetteError(f"{path}: can't be written: {exc.strerror or exc}. Check the folder.") from exc
     if not propose:
         drop_pending(file)
+    return True
 
 
 def drop_pending(file: CassetteFile) -> None:

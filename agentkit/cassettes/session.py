@@ -18,7 +18,7 @@ from agentkit.cassettes.interaction import Head, Recording
 from agentkit.cassettes.journal import Journal
 from agentkit.cassettes.matching.rules import Rules
 from agentkit.cassettes.modes import Match, Tools
-from agentkit.cassettes.saving import assembled, drop_pending, read_if_there, today, write_result
+from agentkit.cassettes.saving import assembled, read_if_there, today, write_result
 from agentkit.cassettes.shelves import RecordingShelf, open_shelf
 from agentkit.cassettes.sources import RecordedSources
 from agentkit.cassettes.store import Store
@@ -213,11 +213,7 @@ class Cassette:
         recorded = today() if live or before is None else head.recorded
         result = assembled(exchanges.entries, exchanges.store, replace(head, recorded=recorded))
         is_extension = self.mode == "extend" and before is not None
-        if is_extension and not live and before is not None and len(result) == len(before):
-            drop_pending(self._file)
-            return
-        write_result(self._file, result, before, propose=failed or is_extension)
-        self.was_changed = True
+        self.was_changed = write_result(self._file, result, before, propose=failed or is_extension)
 
     # --- what users look at ---------------------------------------------------------------------------------
 

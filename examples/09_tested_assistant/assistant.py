@@ -2,9 +2,10 @@
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from agentkit import Agent, Prompt, ToolContext, ToolError, tool
-from agentkit.testing import ReceivedRequest, Reply, call, example_client
+from agentkit.testing import example_client
 
 MODEL = os.environ.get("AGENTKIT_MODEL", "gpt-oss-120b")
 
@@ -43,12 +44,8 @@ def deps() -> Pantry:
     return Pantry("Ada", {"tea": 2, "rice": 1})
 
 
-def script(request: ReceivedRequest) -> Reply:
-    """What the scripted model says."""
-    return call("take", {"item": "tea"}) if request.last_output is None else f"Done: {request.last_output}."
-
-
-client = example_client(script)  # AGENTKIT_LIVE=1 asks a real model
+RECORDING = Path(__file__).parents[2] / "cassettes/examples/09_tested_assistant.yaml"
+client = example_client(RECORDING)  # AGENTKIT_LIVE=1 asks a real model
 agent = Agent(
     model=MODEL,
     instructions=Prompt("You keep the pantry of {{ owner }}. Answer in one sentence."),

@@ -1,4 +1,4 @@
-"""The assistant with a model that really answered, once: cassettes/test_recorded has it. See docs/testing.md."""
+"""The assistant with a model that answered once: its recordings are in cassettes/examples. See docs/testing.md."""
 
 import pytest
 from assistant import Pantry, agent

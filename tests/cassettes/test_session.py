@@ -302,12 +302,13 @@ def test_rewrite_of_an_unchanged_session_changes_no_line(path, serve):
 
     agent = Agent(model="m", instructions=Prompt("It is {{ now.isoformat() }}."), tools=[look])
     for mode in ("record", "rewrite"):
-        with agentkit.cassette(path, mode):
+        with agentkit.cassette(path, mode) as tape:
             for way in (False, True):
                 run(agent, client_of(serve(script)), stream=way)
         if mode == "record":
             before = path.read_bytes()
     assert path.read_bytes() == before
+    assert not tape.was_changed
 
 
 def run(agent, client, *, stream):
