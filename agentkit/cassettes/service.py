@@ -18,19 +18,14 @@ from agentkit.cassettes.matching.rules import Rules
 from agentkit.cassettes.review.asked import is_responses
 from agentkit.cassettes.shelves import keys_of
 from agentkit.service.app import ConnectionCut, HTTPAnswer, failure_answer, json_answer, model_object
-from agentkit.service.asgi import app_of
 from agentkit.service.replies import failure
 from agentkit.service.requests import ReceivedRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
-    from starlette.applications import Starlette
-
     from agentkit.cassettes.interaction import Interaction, Recording
-    from agentkit.service.asgi import LogFormat
-    from agentkit.service.exchanges import Exchange, Exchanges
-    from agentkit.service.http import RunningServer
+    from agentkit.service.exchanges import Exchange
 
 _NOT_SENT = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection", "date"})
 """Headers of the connection that was, and not of the one that is."""
@@ -161,39 +156,6 @@ class RecordedService:
             rules=self._rules,
             remedies=[("the request is right", _RECORD)],
         ).text
-
-
-def cassette_app(
-    recording: Recording,
-    *,
-    name: str,
-    speed: float = 0,
-    api_key: str | None = None,
-    requests_per_minute: int | None = None,
-    exchanges: Exchanges | None = None,
-    log: LogFormat | None = None,
-    write: Callable[[str], object] | None = None,
-) -> Starlette:
-    """Return the ASGI application that serves a recording; the options are those of `agentkit.service.make_app`."""
-    return app_of(
-        lambda: RecordedService(recording, name=name, speed=speed),
-        api_key=api_key,
-        requests_per_minute=requests_per_minute,
-        exchanges=exchanges,
-        log=log,
-        write=write,
-    )
-
-
-@contextlib.contextmanager
-def serving(recording: Recording, *, name: str = "cassette", speed: float = 0) -> Iterator[RunningServer]:
-    """Serve a recording from a thread as long as the `with` block runs; for tests, of any client."""
-    from agentkit.service.exchanges import Exchanges
-    from agentkit.service.http import running_app
-
-    exchanges = Exchanges()
-    with running_app(cassette_app(recording, name=name, speed=speed, exchanges=exchanges), exchanges) as server:
-        yield server
 
 
 def _note(exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:

@@ -94,7 +94,7 @@ def _serve_cassette(path: Path, options: ServeOptions) -> None:
 
     file = find_file(path)
     try:
-        from agentkit.cassettes.service import cassette_app
+        from agentkit.cassettes.serving import cassette_app
 
         app = cassette_app(
             file.read(),

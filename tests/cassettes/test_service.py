@@ -13,7 +13,8 @@ pytest.importorskip("yaml", reason="needs the extra 'cassettes'")
 
 from agentkit import Agent, Client, NotFound, RetryPolicy, tool
 from agentkit.cassettes.interaction import Body, Failure, Interaction
-from agentkit.cassettes.service import RecordedService, serving
+from agentkit.cassettes.service import RecordedService
+from agentkit.cassettes.serving import serving
 from agentkit.service.app import ConnectionCut
 from agentkit.testing import call as scripted_call
 from agentkit.testing import cut, failure, reasoning, reply
