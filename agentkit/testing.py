@@ -20,12 +20,12 @@ from asyncio import proactor_events
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ContextDecorator
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, Protocol, TypeVar
 
 import anyio
 import httpx
 
-from agentkit.errors import UsageError
+from agentkit.errors import CassetteMismatch, UsageError
 from agentkit.service.app import ConnectionCut, HTTPAnswer, Service
 from agentkit.service.faults import (
     adapter_mapping_failed,
@@ -197,16 +197,23 @@ class ScriptedModel(_Model):
 class RecordedModel(_Model):
     """A Responses service in process that answers from a cassette, in its chunks: a scripted model without a script.
 
-    Tools run; what isn't recorded is a 404 that says how it differs. Equal requests are answered in the order in
-    which they were recorded, and then anew from the first. In tests `agentkit.cassette` does more.
+    Tools run; what isn't recorded is a `CassetteMismatch`. Equal requests are answered in the order in which they were
+    recorded, and then anew from the first; a stream that was asked for may come whole, and the other way round. In
+    tests `agentkit.cassette` does more.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Read a cassette. Raises `CassetteError` for a file that can't be read."""
         from agentkit.cassettes.files import read
+        from agentkit.cassettes.matching.rules import Rules
         from agentkit.cassettes.service import RecordedService
 
-        super().__init__(RecordedService(read(Path(path)), name=str(path)))
+        rules = Rules(ignore=["stream"])  # the client takes either
+        super().__init__(RecordedService(read(Path(path)), name=str(path), rules=rules, refuse=_refuse))
+
+
+def _refuse(report: str) -> NoReturn:
+    raise CassetteMismatch(report)
 
 
 def example_client(recording: str | PathLike[str]) -> Client:

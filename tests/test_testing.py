@@ -4,15 +4,17 @@ import asyncio
 import socket
 import threading
 import urllib.request
+from pathlib import Path
 
 import httpx
 import pytest
 
-from agentkit import testing
-from agentkit.errors import UsageError
+from agentkit import Agent, testing
+from agentkit.errors import CassetteError, CassetteMismatch, UsageError
 from agentkit.testing import (
     OPEN_RESPONSES,
     LiveCallBlocked,
+    RecordedModel,
     ScriptedModel,
     block_live,
     call,
@@ -385,3 +387,29 @@ def test_an_error_inside_is_passed_on():
     with pytest.raises(ValueError, match="mine"), block_live():
         raise ValueError("mine")
     assert "connect" not in vars(socket.socket)
+
+
+# A recorded model
+
+HELLO = Path(__file__).parent.parent / "cassettes" / "examples" / "01_hello.yaml"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_recorded_model_answers_what_was_asked_then_as_often_as_it_takes(times):
+    client = RecordedModel(HELLO).client()
+    agent = Agent(model="gpt-oss-120b", instructions="Answer in one sentence.")
+    for _ in range(times):
+        assert agent.run_sync("Hello!", client=client).output == "Hello! Ask me anything."
+    with agent.stream_sync("Hello!", client=client) as run:
+        assert "".join(run.text_deltas()) == "Hello! Ask me anything."
+
+
+def test_a_recorded_model_refuses_what_was_not_asked():
+    agent = Agent(model="gpt-oss-120b", instructions="Answer in one sentence.")
+    with pytest.raises(CassetteMismatch, match=r"\[-Hello-\]\{\+Goodbye\+\}"):
+        agent.run_sync("Goodbye!", client=RecordedModel(HELLO).client())
+
+
+def test_a_recorded_model_names_a_file_that_is_none(tmp_path):
+    with pytest.raises(CassetteError, match="nothing.yaml"):
+        RecordedModel(tmp_path / "nothing.yaml")

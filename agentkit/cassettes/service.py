@@ -46,12 +46,14 @@ class RecordedService:
         name: str,
         speed: float = 0,
         rules: Rules | None = None,
+        refuse: Callable[[str], HTTPAnswer] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         """Make a service.
 
         `name` is the cassette's, for messages. `speed` 0: at once; 1: as it came, where the recording keeps times.
+        `refuse` is given the report on a request that isn't recorded, and returns the answer to it, or raises.
         """
         self._recording = recording
         self._name = name
@@ -59,6 +61,7 @@ class RecordedService:
         self._clock = clock
         self._sleep = sleep
         self._rules = rules or Rules()
+        self._refuse = refuse or _not_found
         self._cleaner = Cleaner.here((), {})
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[int]] = {}
@@ -82,7 +85,7 @@ class RecordedService:
             _note(exchange, headers, body)
         found = self._take(method, path, body)
         if found is None:
-            return self._models(method, path) or self._miss(method, path, body)
+            return self._models(method, path) or self._refuse(self._report(method, path, body))
         if exchange is not None:
             exchange.reply = (f"turn {found + 1}",)
         return await self._answer(self._cleaner.restored(self._recording.interactions[found]))
@@ -135,13 +138,6 @@ class RecordedService:
         named = {_model_of(interaction) for interaction in self._recording if is_responses(interaction)}
         return json_answer(200, {"object": "list", "data": [model_object(name) for name in sorted(named - {""})]})
 
-    def _miss(self, method: str, path: str, body: bytes) -> HTTPAnswer:
-        message = self._report(method, path, body)
-        return failure_answer(
-            # 404: clients don't ask again
-            failure(404, code="not_in_cassette", message=message, headers={"x-should-retry": "false"})
-        )
-
     def _report(self, method: str, path: str, body: bytes) -> str:
         """Say how a request differs from the closest recorded one."""
         recorded = [Recorded(turn, i.method, i.uri, i.body) for turn, i in enumerate(self._recording, 1)]
@@ -156,6 +152,11 @@ class RecordedService:
             rules=self._rules,
             remedies=[("the request is right", _RECORD)],
         ).text
+
+
+def _not_found(report: str) -> HTTPAnswer:
+    # 404: clients don't ask again
+    return failure_answer(failure(404, code="not_in_cassette", message=report, headers={"x-should-retry": "false"}))
 
 
 def _note(exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:
