@@ -411,5 +411,5 @@ def test_a_recorded_model_refuses_what_was_not_asked():
 
 
 def test_a_recorded_model_names_a_file_that_is_none(tmp_path):
-    with pytest.raises(CassetteError, match="nothing.yaml"):
+    with pytest.raises(CassetteError, match=r"nothing\.yaml"):
         RecordedModel(tmp_path / "nothing.yaml")
