@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,12 +26,22 @@ if TYPE_CHECKING:
     from agentkit.cassettes.store import Store
     from agentkit.cassettes.tracks import Entry
 
+_log = logging.getLogger("agentkit")
 _TOTAL = re.compile(rb'"total_tokens"\s*:\s*(\d+)')
 
 
 def read_if_there(path: Path) -> Recording | None:
     """Return what a file of a cassette holds, or None where there is none. Raises `CassetteError`."""
     return read(path) if path.exists() else None
+
+
+def read_what_can_be(path: Path) -> Recording | None:
+    """Return what a file holds that is about to be replaced; None where there is none, or it can't be read."""
+    try:
+        return read_if_there(path)
+    except CassetteError as exc:
+        _log.warning("it is recorded anew, and nothing of it is kept: %s", exc)
+        return None
 
 
 def write_result(file: CassetteFile, recording: Recording, before: Recording | None, *, propose: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import threading
@@ -18,12 +19,12 @@ from agentkit.cassettes.interaction import Head, Recording
 from agentkit.cassettes.journal import Journal
 from agentkit.cassettes.matching.rules import Rules
 from agentkit.cassettes.modes import Match, Tools
-from agentkit.cassettes.saving import assembled, read_if_there, today, write_result
+from agentkit.cassettes.saving import assembled, read_if_there, read_what_can_be, today, write_result
 from agentkit.cassettes.shelves import RecordingShelf, open_shelf
 from agentkit.cassettes.sources import RecordedSources
 from agentkit.cassettes.store import Store
 from agentkit.cassettes.tracks import RunTrack
-from agentkit.errors import UsageError
+from agentkit.errors import CassetteError, UsageError
 from agentkit.tape import InForce
 
 if TYPE_CHECKING:
@@ -191,7 +192,10 @@ class Cassette:
             for entry in self._exchanges.entries:
                 if entry.interaction is not None:
                     entry.interaction = cleaner.scrubbed(entry.interaction)
+                entry.results = {index: cleaner.scrubbed_result(result) for index, result in entry.results.items()}
         self._conclude(failed=False)
+        with contextlib.suppress(CassetteError):  # somebody else is recording by now
+            Journal(self._file).close(keep=False)  # what the refused save had left
 
     def _conclude(self, *, failed: bool) -> None:
         """Write the result where it belongs, and let go of the journal once it is safe."""
@@ -208,7 +212,7 @@ class Cassette:
         live = [entry for entry in exchanges.entries if entry.index is None and entry.interaction is not None]
         if not exchanges.entries or (failed and not live):
             return
-        before = read_if_there(self.path)
+        before = read_if_there(self.path) if self.mode != "rewrite" else read_what_can_be(self.path)
         head = exchanges.sources.head
         recorded = today() if live or before is None else head.recorded
         result = assembled(exchanges.entries, exchanges.store, replace(head, recorded=recorded))

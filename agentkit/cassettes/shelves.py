@@ -12,7 +12,7 @@ from agentkit.cassettes.files import read
 from agentkit.cassettes.format import compiled, form
 from agentkit.cassettes.interaction import Head, Interaction, Recording
 from agentkit.cassettes.journal import Journal
-from agentkit.cassettes.saving import read_if_there, tokens_of
+from agentkit.cassettes.saving import read_if_there, read_what_can_be, tokens_of
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def open_shelf(
     """
     if recovered is None:
         return _open_accepted(file, rules, cleaner)
-    accepted = read_if_there(file.path)
+    accepted = read_if_there(file.path) if mode != "rewrite" else read_what_can_be(file.path)
     head = Head() if accepted is None else accepted.head
     sources: list[Recording] = []
     if recovered.interactions:

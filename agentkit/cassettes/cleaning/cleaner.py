@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from agentkit.cassettes.cleaning.scrubbing import ScrubRule
-    from agentkit.cassettes.interaction import Interaction
+    from agentkit.cassettes.interaction import Interaction, ToolResult
 
 _KEY_LENGTH = 8
 """Characters of the shortest key that is looked for: local servers take anything, such as `none`."""
@@ -97,6 +97,10 @@ class Cleaner:
         """Return an interaction with what these rules find replaced."""
         chunks, at_ms = self.answer(interaction.chunks, interaction.at_ms)
         return replace(interaction, body=Body(self.body(bytes(interaction.body))), chunks=chunks, at_ms=at_ms)
+
+    def scrubbed_result(self, result: ToolResult) -> ToolResult:
+        """Return what a call gave with what these rules find replaced."""
+        return replace(result, output=self.text(result.output), full=result.full and self.text(result.full))
 
     def restored(self, interaction: Interaction) -> Interaction:
         """Return an interaction whose answer has this machine's folders in place of their placeholders."""

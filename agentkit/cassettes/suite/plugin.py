@@ -321,7 +321,7 @@ class Suite:
         path = Path.cwd() / opened.path
         was_made = opened.mode == "rewrite" or opened.recorded > 0
         total = len(opened.requests) if was_made else len(opened.played) + len(opened.unused)
-        if opened.was_changed:
+        if opened.was_changed or (opened.mode == "rewrite" and opened.recorded):  # the same again counts as well
             self._written[path] = test
         outcome = Outcome(
             path=str(opened.path),
