@@ -22,7 +22,9 @@ MAX_LINE_BYTES = 4 * 2**10
 # "a recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2)
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\0]*)?")
-_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)")
+_FOLD = re.compile(r"\n[ \t]+")
+_BLANKS = " \t"  # str.strip() takes more for blank than HTTP does, and "\xa0chunked" for chunked
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*")
 
@@ -45,7 +47,7 @@ class AnswerReader:
     Raises `TransportError` for what is no HTTP, and `ProtocolError` for a head that is too long.
     """
 
-    __slots__ = ("_left", "_rest", "_state", "headers", "is_over", "keeps", "status")
+    __slots__ = ("_left", "_rest", "_searched", "_state", "headers", "is_over", "keeps", "status")
 
     def __init__(self) -> None:
         self.status = 0
@@ -57,7 +59,8 @@ class AnswerReader:
         self.keeps = False
         """Whether the connection may serve again after it."""
         self._rest = b""  # of a head or a line, as far as it has come
-        self._left = 0  # bytes of the body or of a chunk that are missing
+        self._searched = 0  # bytes of a head in which its end isn't
+        self._left = 0  # bytes of the body or of a chunk that are missing; of trailers: that are accepted
         self._state = self._take_head
 
     def feed(self, data: bytes) -> bytes:
@@ -81,34 +84,33 @@ class AnswerReader:
         return bool(self.status or self._rest)
 
     def _take_head(self, data: bytes) -> bytes:
-        while (end := _HEAD_END.search(data, 0, MAX_HEAD_BYTES)) is not None:
+        while (end := _HEAD_END.search(data, self._searched, MAX_HEAD_BYTES)) is not None:
             is_last = self._read_head(data[: end.start()])
-            data = data[end.end() :]
+            data, self._searched = data[end.end() :], 0
             if is_last:
                 return self._state(data) if data else b""
         if len(data) > MAX_HEAD_BYTES:
             raise ProtocolError("the headers of the answer are too long")
         if data[:7] != b"HTTP/1."[: len(data)]:
             raise TransportError(f"what came is no HTTP/1: {data[:40]!r}")
-        self._rest = data
+        self._rest, self._searched = data, max(len(data) - 3, 0)  # the end may be there but for its last byte
         return b""
 
     def _read_head(self, head: bytes) -> bool:
         """Read a head; return whether it is the answer's, and no interim one's."""
-        first, *lines = head.decode("latin-1").split("\n")
-        if (found := _STATUS_LINE.fullmatch(first.removesuffix("\r"))) is None:
+        first, _, rest = head.decode("latin-1").replace("\r\n", "\n").partition("\n")
+        if (found := _STATUS_LINE.fullmatch(first)) is None:
             raise TransportError(f"what came is no HTTP/1: {first[:40]!r}")
         status = int(found[2])
         if status == 101:
             raise TransportError("the server switched to another protocol, which nobody asked for")
-        headers = _read_fields(lines)
+        headers = _read_fields(rest)
         if status < 200:
             return False
         self.headers, self.status = headers, status
         self._left = _body_length(status, headers)
-        tokens = {
-            token.strip().lower() for name, value in headers if name == "connection" for token in value.split(",")
-        }
+        listed = ",".join(value for name, value in headers if name == "connection")
+        tokens = [token.strip(_BLANKS).lower() for token in listed.split(",")]
         self.keeps = found[1] == "1" and "close" not in tokens and self._left != _UNTIL_CLOSED
         self.is_over = self._left == 0
         self._state = self._take_size if self._left == _CHUNKED else self._take_body
@@ -138,7 +140,7 @@ class AnswerReader:
                 raise TransportError(f"the answer is chunked, and a chunk's size is {data[at:stop][:40]!r}")
             size, at = int(found[1], 16), stop + 2
             if size == 0:
-                self._state = self._take_trailers
+                self._state, self._left = self._take_trailers, MAX_HEAD_BYTES
                 self._take_trailers(data[at:])
                 break
             pieces.append(data[at : at + size])
@@ -167,7 +169,7 @@ class AnswerReader:
     def _take_trailers(self, data: bytes) -> bytes:
         """Take the lines after the last chunk, which say nothing here, to the empty one."""
         at = 0
-        while (stop := data.find(b"\r\n", at)) >= 0:
+        while (stop := data.find(b"\r\n", at, self._left)) >= 0:
             if stop == at:
                 self.is_over = True
                 self.keeps = self.keeps and stop + 2 == len(data)
@@ -175,9 +177,10 @@ class AnswerReader:
             if _TRAILER.fullmatch(data, at, stop) is None:
                 raise TransportError(f"the answer is chunked, and ends with {data[at : min(stop, at + 40)]!r}")
             at = stop + 2
-        if len(data) > MAX_HEAD_BYTES:
+        if len(data) >= self._left:
             raise ProtocolError("the trailers of the answer are too long")
-        self._rest = data
+        self._rest = data[at:]
+        self._left -= at
         return b""
 
 
@@ -186,16 +189,15 @@ def _check_line_end(data: bytes) -> None:
         raise TransportError("the answer is chunked, and a chunk is longer than announced")
 
 
-def _read_fields(lines: list[str]) -> list[tuple[str, str]]:
+def _read_fields(text: str) -> list[tuple[str, str]]:
     fields: list[tuple[str, str]] = []
-    for raw in lines:
-        line = raw.removesuffix("\r")
-        if line[:1] in (" ", "\t") and fields:  # "obs-fold ... replace each received obs-fold with one or more SP"
-            name, value = fields.pop()
-            line = f"{name}: {value} {line.strip()}"
+    if not text:
+        return fields
+    # "obs-fold ... replace each received obs-fold with one or more SP" (RFC 9112, 5.2)
+    for line in _FOLD.sub(" ", text).split("\n"):
         if (found := _FIELD.fullmatch(line)) is None:
             raise TransportError(f"the answer has a header that is none: {_name_of(line)!r}")
-        fields.append((found[1].lower(), found[2]))
+        fields.append((found[1].lower(), found[2].strip(_BLANKS)))
     return fields
 
 
@@ -206,16 +208,20 @@ def _name_of(line: str) -> str:
 
 def _body_length(status: int, headers: list[tuple[str, str]]) -> int:
     """Return a body's length, or how its end is told (RFC 9112, 6.3)."""
+    length = _content_length(headers)
+    codings = [value.lower() for name, value in headers if name == "transfer-encoding"]
+    if codings not in ([], ["chunked"]):  # nor is one taken that wouldn't matter: somebody is confused
+        raise TransportError(f"the answer is transferred as {', '.join(codings)[:40]!r}; chunked is understood")
     if status in (204, 304):
         return 0
-    codings = [value.strip().lower() for name, value in headers if name == "transfer-encoding"]
-    if codings:
-        if codings != ["chunked"]:
-            raise TransportError(f"the answer is transferred as {', '.join(codings)[:40]!r}; chunked is understood")
-        return _CHUNKED
-    lengths = {part.strip() for name, value in headers if name == "content-length" for part in value.split(",")}
-    if not lengths:
+    return _CHUNKED if codings else length
+
+
+def _content_length(headers: list[tuple[str, str]]) -> int:
+    values = [value for name, value in headers if name == "content-length"]
+    if not values:
         return _UNTIL_CLOSED
+    lengths = {part.strip(_BLANKS) for value in values for part in value.split(",")}
     length = lengths.pop()
     if lengths or not (length.isascii() and length.isdigit()) or len(length) > 15:
         raise TransportError(f"the answer has a content-length that is none: {length[:40]!r}")

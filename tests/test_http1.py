@@ -1,5 +1,7 @@
 """HTTP/1.1 from bytes alone: answers fed whole, byte by byte and in two parts; what is refused; what is left over."""
 
+import time
+
 import pytest
 
 from agentkit.errors import ProtocolError, TransportError
@@ -99,6 +101,10 @@ REFUSED = {
     "two lengths": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n",
     "a negative length": OK + b"Content-Length: -2\r\n\r\n",
     "a length that is none": OK + b"Content-Length: 0x2\r\n\r\n",
+    "a length that is none beside chunks": OK + b"Content-Length: -2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a length with a blank that HTTP doesn't know": OK + b"Content-Length: 2\x85\r\n\r\nhi",
+    "a coding with a blank that HTTP doesn't know": OK + b"Transfer-Encoding: \xa0chunked\r\n\r\n0\r\n\r\n",
+    "an unknown coding of nothing": b"HTTP/1.1 204 X\r\nTransfer-Encoding: gzip\r\n\r\n",
     "an unknown coding": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
     "a chunk size that is none": CHUNKED + b"zz\r\nabc\r\n",
     "a signed chunk size": CHUNKED + b"+2\r\nhi\r\n",
@@ -119,6 +125,27 @@ def test_what_is_no_http_is_refused(data):
 def test_a_head_without_end_is_refused(begin):
     with pytest.raises(ProtocolError, match="too long"):
         read([begin, *([b"X: " + b"y" * 1000 + b"\r\n"] * (MAX_HEAD_BYTES // 1000 + 1))])
+
+
+def in_bytes(data):
+    return [data[i : i + 1] for i in range(len(data))]
+
+
+ALMOST_TOO_LONG = {
+    "blanks": [OK + b"X: a" + b" " * 90_000 + b"b\r\nContent-Length: 2\r\n\r\nhi"],
+    "folds": [OK + b"X: a\r\n" + b" b\r\n" * 20_000 + b"Content-Length: 2\r\n\r\nhi"],
+    "a dripped head": in_bytes(OK + b"X: " + b"y" * 90_000 + b"\r\nContent-Length: 2\r\n\r\nhi"),
+    "dripped trailers": in_bytes(CHUNKED + b"2\r\nhi\r\n0\r\n" + b"T: 1\r\n" * 10_000 + b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("parts", ALMOST_TOO_LONG.values(), ids=ALMOST_TOO_LONG.keys())
+def test_the_longest_heads_take_no_time(parts):
+    """Under 0.3 s each; 12 to 94 s for one that goes over what it has seen again and again (Python 3.11, 2 cores)."""
+    started = time.process_time()
+    reader, body = read(parts)
+    assert (body, reader.is_over, reader.keeps) == (b"hi", True, True)
+    assert time.process_time() - started < 5
 
 
 def test_the_value_of_a_broken_header_is_not_shown():
