@@ -88,6 +88,14 @@ class Connection(asyncio.Protocol):
         if self._wake is not None and (body or reader.status):
             self._rouse()
 
+    def eof_received(self) -> None:
+        """The server says no more. It may not read on either, and what is to be sent then keeps the socket open."""
+        if (error := self._cut(None)) is not None:
+            self._fail(error)
+        if self._reader is not None:
+            self.abort()
+            self._rouse()
+
     def pause_writing(self) -> None:
         self._is_full = True
 

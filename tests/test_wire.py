@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -448,6 +449,53 @@ def test_an_upload_that_stalls():
     with byte_server(lambda c: c.server.seen_closed.wait(2)) as server:
         with pytest.raises(Timeout, match="sending took too long"):
             ask(server, request=request, timeouts=Timeouts(write=0.1))
+        server.seen_closed.set()
+
+
+@pytest.mark.parametrize(("begin", "end"), [(b"", "without an answer"), (http(200, b"{", length=9), "in the answer")])
+def test_a_server_that_hangs_up_and_reads_no_more(begin, end):
+    """What is still to be sent can't leave, and no answer can come: there is nothing to wait for."""
+
+    def script(connection):
+        connection.head()
+        connection.send(begin)
+        connection.sock.shutdown(socket.SHUT_WR)
+        connection.server.seen_closed.wait(5)
+
+    with byte_server(script) as server:
+        for _ in range(5):  # the end comes before the sockets are full, or after
+            with pytest.raises(TransportError, match=f"closed the connection {end}"):
+                ask(server, request={**BODY, "input": "x" * 20_000_000}, timeouts=Timeouts(write=2))
+        server.seen_closed.set()
+
+
+def test_an_answer_that_ends_with_the_connection_before_the_upload():
+    begun = threading.Event()
+
+    def script(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 413 X\r\n\r\nbe")
+        begun.wait(5)
+        connection.send(b"gun")
+        connection.sock.shutdown(socket.SHUT_WR)
+        connection.server.seen_closed.wait(5)
+
+    async def main(server):
+        url = parse_address(server.url)
+        connection = await connect(url.host, url.port, tls=None, place="here", timeout_s=5)
+        body = b"x" * 20_000_000
+        answer = await connection.send(encode_head("POST", url.target, [(b"host", b"x")], len(body)), body, 5)
+        pieces = [await connection.next_piece()]
+        begun.set()
+        async with asyncio.timeout(4):
+            while piece := await connection.next_piece():
+                pieces.append(piece)
+        assert not connection.release()
+        await connection.closed()
+        return answer.status, b"".join(pieces)
+
+    with byte_server(script) as server:
+        assert asyncio.run(main(server)) == (413, b"begun")
         server.seen_closed.set()
 
 
