@@ -108,10 +108,10 @@ class AnswerReader:
         if status < 200:
             return False
         self.headers, self.status = headers, status
-        self._left = _body_length(status, headers)
-        listed = ",".join(value for name, value in headers if name == "connection")
-        tokens = [token.strip(_BLANKS).lower() for token in listed.split(",")]
-        self.keeps = found[1] == "1" and "close" not in tokens and self._left != _UNTIL_CLOSED
+        listed = _listed(headers)
+        self._left = _body_length(status, listed)
+        closes = "close" in listed["connection"]
+        self.keeps = found[1] == "1" and not closes and self._left != _UNTIL_CLOSED
         self.is_over = self._left == 0
         self._state = self._take_size if self._left == _CHUNKED else self._take_body
         return True
@@ -206,23 +206,26 @@ def _name_of(line: str) -> str:
     return line.partition(":")[0][:40]
 
 
-def _body_length(status: int, headers: list[tuple[str, str]]) -> int:
+def _listed(headers: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the elements of the headers that are about the connection, in lower case."""
+    found: dict[str, list[str]] = {"connection": [], "content-length": [], "transfer-encoding": []}
+    for name, value in headers:
+        if name in found:
+            for element in value.lower().split(","):
+                found[name].append(element.strip(_BLANKS))
+    return found
+
+
+def _body_length(status: int, listed: dict[str, list[str]]) -> int:
     """Return a body's length, or how its end is told (RFC 9112, 6.3)."""
-    length = _content_length(headers)
-    codings = [value.lower() for name, value in headers if name == "transfer-encoding"]
-    if codings not in ([], ["chunked"]):  # nor is one taken that wouldn't matter: somebody is confused
+    lengths, codings = listed["content-length"], listed["transfer-encoding"]
+    length = lengths[0] if lengths else "0"
+    if lengths != [length] * len(lengths) or not (length.isascii() and length.isdigit()) or len(length) > 15:
+        raise TransportError(f"the answer has a content-length that is none: {', '.join(lengths)[:40]!r}")
+    if codings not in ([], ["chunked"]):
         raise TransportError(f"the answer is transferred as {', '.join(codings)[:40]!r}; chunked is understood")
     if status in (204, 304):
         return 0
-    return _CHUNKED if codings else length
-
-
-def _content_length(headers: list[tuple[str, str]]) -> int:
-    values = [value for name, value in headers if name == "content-length"]
-    if not values:
-        return _UNTIL_CLOSED
-    lengths = {part.strip(_BLANKS) for value in values for part in value.split(",")}
-    length = lengths.pop()
-    if lengths or not (length.isascii() and length.isdigit()) or len(length) > 15:
-        raise TransportError(f"the answer has a content-length that is none: {length[:40]!r}")
-    return int(length)
+    if codings:
+        return _CHUNKED
+    return int(length) if lengths else _UNTIL_CLOSED
