@@ -17,7 +17,6 @@ import pytest
 from agentkit_tools import Files, beneath
 
 from agentkit import Agent, ToolError, UsageError
-from agentkit.testing import ScriptedModel, call
 
 SECRET = "the secret outside"
 OPENINGS = ["openat2", "components"] if sys.platform.startswith("linux") else ["components"]
@@ -533,22 +532,10 @@ def test_many_threads_share_one_object(opened: Files) -> None:
     assert answers == ["1  first\n2  second\n3  third"] * 800
 
 
+@pytest.mark.cassette(tools="live")
 def test_an_agent_uses_them(opened: Files) -> None:
-    model = ScriptedModel(
-        [
-            [
-                call("list_files", {"path": "docs", "pattern": None, "recursive": None}),
-                call("read_file", {"path": "notes.txt", "start": 2, "count": 1}),
-                call(
-                    "search_files", {"pattern": "Guide", "path": ".", "glob": None, "context": 0, "ignore_case": None}
-                ),
-                call("read_file", {"path": "../outside/secret.txt", "start": None, "count": None}),
-            ],
-            "Done.",
-        ]
-    )
     agent = Agent(model="gpt-oss-120b", tools=opened.tools)
-    result = agent.run_sync("Look around.", client=model.client())
+    result = agent.run_sync("Look around.")
     assert [made.output for made in result.tool_calls] == [
         "docs/deep/\ndocs/guide.md  24 bytes",
         "2  second\n[lines 2 to 2 of 3; go on with start=3]",
