@@ -39,7 +39,7 @@ from tests.byte_server import (
 )
 
 PACKAGE = str(Path(agentkit.__file__).parent)
-TURN_CALLS = 333
+TURN_CALLS = 328
 DELTA_CALLS = 13.1
 WHOLE_DELTA_CALLS = 14.1
 
