@@ -409,3 +409,30 @@ def test_what_was_used_is_written_for_prune(project: Project) -> None:
     project.write(PLAIN + "    assert False\n")
     project.run()
     assert json.loads(place.read_text())["session"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "body", ["def test_ask():\n    ask()", "class TestAsk:\n    def test_ask(self):\n        ask()"]
+)
+def test_a_marked_test_without_any_fixture_is_in_its_cassette(
+    project: Project, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """With pytest alone: other plugins bring fixtures along, which every test then has."""
+    text = f"""
+import pytest
+from agentkit import Agent, Client
+
+def ask():
+    return Agent(model="m").run_sync("Hi", client=Client("http://127.0.0.1:9/v1"))
+
+@pytest.mark.cassette
+{body}
+"""
+    (project.pytester.path / "test_alone.py").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    result = project.pytester.runpytest_subprocess(
+        "-p", "agentkit.cassettes.pytest_plugin", "-p", "no:cacheprovider",
+        "-W", "ignore", "test_alone.py",
+    )  # fmt: skip
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*there is no recording to play*"])
