@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING
 
+from agentkit.cassettes.cleaning.secrets import mask_secrets
 from agentkit.cassettes.matching.closest import Recorded
 from agentkit.cassettes.matching.mismatch import report
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agentkit.cassettes.exchanges import Terms
     from agentkit.cassettes.interaction import Interaction
     from agentkit.cassettes.store import Store
     from agentkit.cassettes.tracks import Asked
+
+
+_VARIABLE = re.compile(rb"<([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)>")
 
 
 def describe_miss(terms: Terms, store: Store, asked: Asked) -> str:
@@ -24,17 +32,28 @@ def describe_miss(terms: Terms, store: Store, asked: Asked) -> str:
     found = report(
         asked.method,
         asked.uri,
-        bytes(asked.clean),
+        mask_secrets(bytes(asked.clean)),
         recorded,
         name=str(terms.path),
         rules=terms.rules,
         remedies=_remedies(terms),
     )
-    return found.text
+    return found.text + _unset_variables(found.text, recorded)
+
+
+def _unset_variables(said: str, recorded: Sequence[Recorded]) -> str:
+    """Tell of placeholders in a report that stand for variables of the environment which aren't set here."""
+    kept = {name.decode() for each in recorded for name in _VARIABLE.findall(each.body.tail)}
+    names = sorted(name for name in kept if name in said and name not in os.environ)
+    if not names:
+        return ""
+    listed = ", ".join(f"<{name}>" for name in names)
+    return f"\n  {listed}: a secret of the environment where it was recorded; the variable isn't set here."
 
 
 def describe_drift(terms: Terms, recorded: Interaction, method: str, uri: str, body: bytes) -> str:
     """Return how a live request differs from the recorded one whose turn it is."""
+    body = mask_secrets(body)
     nearest = Recorded(1, recorded.method, recorded.uri, terms.cleaner.recorded(recorded.body))
     said = report(method, uri, body, [nearest], name="", rules=terms.rules).text
     return " ".join(line.strip() for line in said.splitlines()[1:]) or said.removeprefix(": ")

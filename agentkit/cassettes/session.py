@@ -210,7 +210,8 @@ class Cassette:
     def _write(self, *, failed: bool) -> None:
         exchanges = self._exchanges
         live = [entry for entry in exchanges.entries if entry.index is None and entry.interaction is not None]
-        if not exchanges.entries or (failed and not live):
+        has_answer = any(entry.interaction is not None and entry.interaction.status is not None for entry in live)
+        if not exchanges.entries or (failed and not has_answer):
             return
         before = read_if_there(self.path) if self.mode != "rewrite" else read_what_can_be(self.path)
         head = exchanges.sources.head

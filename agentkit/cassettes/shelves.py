@@ -60,7 +60,7 @@ def open_shelf(
     sources: list[Recording] = []
     if recovered.interactions:
         _tell_recovered(file, recovered)
-        sources.append(recovered)
+        sources.append(_answered(recovered))
         head = _completed(head, recovered.head)
     if mode != "rewrite":  # which is asked for to get other answers than those of a run that failed
         pending = read_if_there(file.pending)
@@ -68,12 +68,25 @@ def open_shelf(
             _log.warning(
                 "%s: %s is played where requests are the same", file.path, _counted(pending, file.pending.name)
             )
-            sources.append(pending)
+            sources.append(_answered(pending))
             head = head if accepted is not None else pending.head
         if accepted is not None:
             sources.append(accepted)
     made = merged(sources, rules, cleaner)
     return made, head
+
+
+def _answered(recording: Recording) -> Recording:
+    """Return what of a recording to go on from had an answer: a server that was down isn't played once it is up."""
+    kept = [index for index, made in enumerate(recording) if made.status is not None]
+    if len(kept) == len(recording):
+        return recording
+    places = {index: place for place, index in enumerate(kept)}
+    interactions = [recording.interactions[index] for index in kept]
+    return Recording(
+        recording.head,
+        tuple(replace(i, parent=None if i.parent is None else places.get(i.parent)) for i in interactions),
+    )
 
 
 def _completed(head: Head, other: Head) -> Head:

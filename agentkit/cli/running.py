@@ -117,7 +117,7 @@ class Conversation:
             return self._run_live()
         from agentkit import cassette
 
-        self._tape = cassette(path)
+        self._tape = cassette(path, ignore=["stream"])  # a run in a terminal streams, whatever was recorded
         with self._tape:
             return self._run_live()
 

@@ -960,6 +960,28 @@ def test_a_secret_that_slipped_through_refuses_the_save_and_is_not_printed(path,
     assert "<key>" in written
 
 
+def test_a_mismatch_shows_no_key_and_names_the_variable_that_is_missing(path, serve, monkeypatch):
+    monkeypatch.setenv("SHOP_API_KEY", SECRET)
+    agent = Agent(model="m")
+    with agentkit.cassette(path, "record"):
+        agent.run_sync(f"Remember {SECRET}", client=client_of(serve(["Yes."])))
+    monkeypatch.delenv("SHOP_API_KEY")
+    with pytest.raises(CassetteMismatch) as caught, agentkit.cassette(path):
+        agent.run_sync(f"Remember {SECRET}")
+    assert SECRET not in str(caught.value)
+    assert "<SHOP_API_KEY>: a secret of the environment where it was recorded" in str(caught.value)
+
+
+def test_a_server_that_was_down_is_not_played_once_it_is_up(path, assistant, serve):
+    down = Client("http://127.0.0.1:9/v1", retry=RetryPolicy.none(), trust_env=False)
+    with pytest.raises(agentkit.TransportError), agentkit.cassette(path, "record"):
+        assistant.agent.run_sync(QUESTION, client=down)
+    assert not list(path.parent.glob("weather.yaml*"))
+    with agentkit.cassette(path, "record") as tape:
+        assert assistant.agent.run_sync(QUESTION, client=client_of(serve())).output
+    assert tape.recorded == 2
+
+
 def test_scrub_rules_replace_in_the_file_and_before_matching(path, assistant, serve):
     server = serve()
     with agentkit.cassette(path, "record", scrub=[(r"job-\d+", "job-N")]):

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from agentkit.cassettes.cleaning.edits import Edit, apply_edits
 from agentkit.cassettes.matching.paths import Path, write_path
 
 MAX_BLOB = 256 * 1024
@@ -86,15 +87,28 @@ def _named(text: str | bytes, path: Path) -> Iterator[Finding]:
         yield Finding(rule, f"{write_path(path) or 'the top'}{wrapping}")
 
 
+def mask_secrets(data: bytes) -> bytes:
+    """Return bytes that can be shown: what looks like a secret is named, `<OpenAI key>`, instead of told."""
+    edits: list[Edit] = []
+    for rule, match in sorted(_found(data), key=lambda found: found[1].start()):
+        if not edits or match.start() >= edits[-1][1]:
+            edits.append((match.start(), match.end(), f"<{rule.name}>".encode()))
+    return apply_edits(data, edits)
+
+
 def _find(data: bytes, opened: int) -> Iterator[tuple[str, int, str]]:
+    yield from ((rule.name, match.start(), "") for rule, match in _found(data))
+    if opened < _MAX_OPENED:
+        yield from _find_wrapped(data, opened)
+
+
+def _found(data: bytes) -> Iterator[tuple[_Rule, re.Match[bytes]]]:
     lowered = data.lower()
     for rule in _RULES:
         for match in _matches(rule, data, lowered):
             begins = not rule.is_bounded or _BEGIN.match(data, match.start())
             if begins and (rule.is_real is None or rule.is_real(match)):
-                yield rule.name, match.start(), ""
-    if opened < _MAX_OPENED:
-        yield from _find_wrapped(data, opened)
+                yield rule, match
 
 
 def _matches(rule: _Rule, data: bytes, lowered: bytes) -> Iterator[re.Match[bytes]]:

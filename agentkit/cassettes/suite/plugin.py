@@ -108,7 +108,10 @@ class Suite:
         for item in items:
             if item.get_closest_marker("cassette") is not None or "cassette" in _fixtures_of(item):
                 _put_first(item, "cassette")
-                self._paths[item.nodeid] = self._path_of(item, self._options_of(item, {}))
+                try:
+                    self._paths[item.nodeid] = self._path_of(item, self._options_of(item, {}))
+                except UsageError as exc:
+                    raise pytest.UsageError(str(exc)) from None
         # two tests that name one file mean it
         own = {test: str(path) for test, path in self._paths.items()}
         if clash := find_clash({test: path for test, path in own.items() if list(own.values()).count(path) == 1}):
@@ -271,6 +274,13 @@ class Suite:
         if report.skipped and not is_expected:
             self._is_partial = True  # what a skipped test would have played isn't known
         return report
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Take notice of a test that was broken off: what it has recorded isn't all there is."""
+        if self._running is not None:
+            self._running.failed = True
+            self._running.error = self._running.error or excinfo.value
+        self._is_partial = True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
