@@ -47,6 +47,7 @@ from tests.byte_server import (
     streamed,
 )
 
+pytestmark = pytest.mark.cassette(mode="off")
 BODY = {"model": "m", "input": "hi"}
 KEY = "sk-very-secret"
 

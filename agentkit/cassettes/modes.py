@@ -29,7 +29,9 @@ def checked_mode(value: str, where: str) -> Mode:
 
 
 def effective_mode(given: Mode | None, env: Mapping[str, str]) -> Mode:
-    """Return the mode that holds."""
+    """Return the mode that holds. What code has switched off stays off: it is to go live wherever it is run."""
+    if given == "off":
+        return given
     if override is not None:
         return override
     if said := env.get(ENVIRONMENT):

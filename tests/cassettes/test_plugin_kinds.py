@@ -329,6 +329,23 @@ def test_coat():
     result.assert_outcomes(passed=2, deselected=1)
 
 
+def test_a_test_that_is_off_always_goes_live(project: Project) -> None:
+    project.write("""
+@pytest.mark.cassette(mode="off")
+def test_live():
+    ask()
+
+@pytest.mark.cassette
+def test_coat():
+    ask()
+""")
+    for options, live in ((("--cassettes=record",), 4), ((), 2), (("--cassettes=extend",), 2)):
+        result, server = project.run_live(*options, "-o", "cassettes_allow_loopback=false")
+        result.assert_outcomes(passed=2)
+        assert len(server.requests) == live
+    assert project.files() == ["test_chat/test_coat.yaml"]
+
+
 def test_a_cassette_opened_in_a_test_lets_its_recording_out(project: Project) -> None:
     project.write("""
 @pytest.mark.cassette

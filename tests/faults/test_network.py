@@ -53,6 +53,7 @@ def test_a_reset_before_the_answer_is_told_and_tried_again() -> None:
     assert isinstance(events[0].error, TransportError)
 
 
+@pytest.mark.cassette(mode="off")
 def test_a_name_is_looked_up_anew_for_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first address is dead; the second look-up gives another."""
     asked: list[str] = []
