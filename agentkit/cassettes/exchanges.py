@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentkit import json
@@ -20,16 +20,13 @@ from agentkit.errors import CassetteError, CassetteMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from agentkit.cassettes.cleaning.cleaner import Cleaner
     from agentkit.cassettes.interaction import Interaction
     from agentkit.cassettes.journal import Journal
-    from agentkit.cassettes.matching.rules import Rules
-    from agentkit.cassettes.modes import Match, Mode, Tools
     from agentkit.cassettes.outputs import Output
     from agentkit.cassettes.sources import RecordedSources
     from agentkit.cassettes.store import Store
+    from agentkit.cassettes.terms import Terms
     from agentkit.entries import Outcome
     from agentkit.items import FunctionCall
     from agentkit.json import JSON, JSONObject
@@ -37,24 +34,6 @@ if TYPE_CHECKING:
 _TIPS = 32
 """How many runs are remembered by their last request, for runs that go on with their conversations."""
 _log = logging.getLogger("agentkit")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a session goes by."""
-
-    path: Path
-    mode: Mode
-    goes_live: bool
-    """Whether a request may go out."""
-    tools: Tools
-    match: Match
-    speed: float
-    timings: bool
-    rules: Rules
-    cleaner: Cleaner
-    rerun: str
-    """The command that runs this test again; empty where it is none."""
 
 
 class Exchanges:

@@ -7,15 +7,17 @@ import re
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes.cleaning.secrets import mask_secrets
+from agentkit.cassettes.files import CassetteFile
 from agentkit.cassettes.matching.closest import Recorded
-from agentkit.cassettes.matching.mismatch import report
+from agentkit.cassettes.matching.mismatch import advice, report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agentkit.cassettes.exchanges import Terms
     from agentkit.cassettes.interaction import Interaction
+    from agentkit.cassettes.review.usage import Played
     from agentkit.cassettes.store import Store
+    from agentkit.cassettes.terms import Terms
     from agentkit.cassettes.tracks import Asked
 
 
@@ -59,12 +61,27 @@ def describe_drift(terms: Terms, recorded: Interaction, method: str, uri: str, b
     return " ".join(line.strip() for line in said.splitlines()[1:]) or said.removeprefix(": ")
 
 
+def describe_unused(terms: Terms, played: Played) -> str:
+    """Return what is said of turns that were recorded and not played."""
+    remedies = [
+        ("the change is wanted", f"{terms.command('extend')}   (leaves them out; review the result)"),
+        ("record it anew", terms.command("rewrite")),
+        ("it is a bug", "mend the code; the recording is unchanged"),
+    ]
+    said = f"{terms.path}: {played.say_unused()}. The test asks less than was recorded."
+    return "\n".join([said, *advice(remedies)])
+
+
 def _remedies(terms: Terms) -> list[tuple[str, str]]:
-    here = f'cassette("{terms.path}", mode="extend")'
-    extend = f"{terms.rerun} --cassettes=extend" if terms.rerun else here
-    rules = "@pytest.mark.cassette" if terms.rerun else "cassette"
+    pending = CassetteFile(terms.path).pending
+    wanted = (
+        f"agentkit cassettes review {terms.path}   ({pending.name} waits, and isn't played before it is accepted)"
+        if pending.exists()
+        else f"{terms.command('extend')}   (plays what is the same, asks the model from there on)"
+    )
+    differs = f"{terms.opener}(scrub=[...]) or ignore=[...]; tools: ctx.now(), ctx.random, ctx.uuid()"
     return [
-        ("the change is wanted", f"{extend}   (plays what is the same, asks the model from there on)"),
-        ("it differs on each run", f"{rules}(scrub=[...]) or ignore=[...]; tools: ctx.now(), ctx.random, ctx.uuid()"),
+        ("the change is wanted", wanted),
+        ("it differs on each run", differs),
         ("it is a bug", "mend the code; the recording is unchanged"),
     ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agentkit.cassettes.cleaning.secrets import Finding
     from agentkit.cassettes.files import CassetteFile
     from agentkit.cassettes.store import Store
+    from agentkit.cassettes.terms import Terms
     from agentkit.cassettes.tracks import Entry
 
 _log = logging.getLogger("agentkit")
@@ -44,14 +45,16 @@ def read_what_can_be(path: Path) -> Recording | None:
         return None
 
 
-def write_result(file: CassetteFile, recording: Recording, before: Recording | None, *, propose: bool) -> bool:
+def write_result(
+    file: CassetteFile, recording: Recording, before: Recording | None, terms: Terms, *, propose: bool
+) -> bool:
     """Make a recording the cassette, or put it beside the accepted one to be reviewed; tell whether it is another one.
 
     What is the same as before keeps its lines. Raises `CassetteError`; then nothing has changed on the disk.
     """
     path = file.pending if propose else file.path
     text = form.dump(recording if before is None else carried_over(recording, before))
-    check_secrets(text, path)
+    check_secrets(text, path, _remedy_for_secrets(terms))
     if before is not None and text == read_text(file.path):
         drop_pending(file)
         return False
@@ -70,16 +73,28 @@ def drop_pending(file: CassetteFile) -> None:
         file.pending.unlink()
 
 
-def check_secrets(text: str, path: Path) -> None:
+def check_secrets(text: str, path: Path, remedy: str) -> None:
     """Refuse text that holds a secret. Raises `CassetteError`, which names the place and never the value."""
     findings = secrets_of(text)
     if findings:
         listed = "; ".join(map(str, findings[:5]))
         more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
         raise CassetteError(
-            f"{path}: not written, since it would hold what looks like a secret: {listed}{more}. Nothing is lost: the "
-            "recording is in memory. Have it replaced: cassette.save(scrub=[...]), and give scrub=[...] from now on."
+            f"{path}: not written, since it would hold what looks like a secret: {listed}{more}. {remedy}"
         )
+
+
+def _remedy_for_secrets(terms: Terms) -> str:
+    """Return what to do about a secret: code can save what is in memory; what a command made ends with it."""
+    if not terms.rerun:
+        return (
+            "Nothing is lost: the recording is in memory. Have it replaced: cassette.save(scrub=[...]), and give "
+            "scrub=[...] from now on."
+        )
+    return (
+        f'Have it replaced: {terms.opener}(scrub=[r"..."]), a pattern for it; then {terms.command(terms.mode)}. The '
+        "exchanges without it are kept, and are not asked again."
+    )
 
 
 def secrets_of(text: str) -> list[Finding]:

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any, get_args
 from agentkit import json
 from agentkit.cassettes import modes
 from agentkit.cassettes.cleaning.cleaner import Cleaner
-from agentkit.cassettes.exchanges import Exchanges, Terms, base_url
-from agentkit.cassettes.files import CassetteFile
+from agentkit.cassettes.exchanges import Exchanges, base_url
+from agentkit.cassettes.files import SUFFIXES, CassetteFile
 from agentkit.cassettes.interaction import Head, Recording
 from agentkit.cassettes.journal import Journal
 from agentkit.cassettes.matching.rules import Rules
+from agentkit.cassettes.misses import describe_unused
 from agentkit.cassettes.modes import Match, Tools
+from agentkit.cassettes.review.usage import Played
 from agentkit.cassettes.saving import assembled, read_if_there, read_what_can_be, today, write_result
 from agentkit.cassettes.shelves import RecordingShelf, open_shelf
 from agentkit.cassettes.sources import RecordedSources
 from agentkit.cassettes.store import Store
+from agentkit.cassettes.terms import Terms
 from agentkit.cassettes.tracks import RunTrack
 from agentkit.errors import CassetteError, UsageError
 from agentkit.tape import InForce
@@ -65,15 +68,15 @@ class Cassette:
         speed: float = 0,
         patch: bool = False,
         timings: bool = False,
-        name: str = "",
+        rerun: str = "",
         places: dict[str, str] | None = None,
     ) -> None:
         """Describe a cassette; nothing is read before the block is entered. See `agentkit.cassette`.
 
-        `name` is how a test runner asks for this cassette's recording, for the advice in a mismatch; `places` are
-        further folders to write as placeholders, such as `{"<tmp_path>": ...}`.
+        `rerun` is the command that runs this again, with `{mode}` in place of the mode, for the advice in messages;
+        `places` are further folders to write as placeholders, such as `{"<tmp_path>": ...}`.
         """
-        self.path = Path(path)
+        self.path = _checked_path(path)
         self.was_changed = False
         """Whether closing it wrote a file."""
         self._given_mode = mode if mode is None else modes.checked_mode(mode, "mode")
@@ -87,7 +90,7 @@ class Cassette:
             timings=timings,
             rules=Rules(ignore, exact=match == "exact"),
             cleaner=Cleaner.here(scrub, places or {}),
-            rerun=name,
+            rerun=rerun,
         )
         self._patch = patch
         self._file = CassetteFile(self.path)
@@ -134,7 +137,7 @@ class Cassette:
             self._journal = Journal(self._file)
         try:
             recovered = None if self._journal is None else self._journal.recovered
-            self._begin(*open_shelf(self._file, mode, recovered, self._terms.rules, self._terms.cleaner))
+            self._begin(*open_shelf(self._file, recovered, self._terms))
         except BaseException:
             if self._journal is not None:
                 self._journal.close(keep=True)
@@ -180,6 +183,11 @@ class Cassette:
             raise self.misses[0]
         exc.add_note(f"A request was not in the cassette, and the error for it was swallowed: {self.misses[0]}")
 
+    def check_played(self) -> None:
+        """Raise `CassetteError` where a whole recording was to be played, and wasn't."""
+        if self.mode in ("replay", "record") and self.unused:
+            raise CassetteError(describe_unused(self._terms, Played(tuple(self.played), len(self._exchanges.store))))
+
     # --- what was recorded ----------------------------------------------------------------------------------
 
     def save(self, *, scrub: Sequence[ScrubRule] = ()) -> None:
@@ -218,7 +226,8 @@ class Cassette:
         recorded = today() if live or before is None else head.recorded
         result = assembled(exchanges.entries, exchanges.store, replace(head, recorded=recorded))
         is_extension = self.mode == "extend" and before is not None
-        self.was_changed = write_result(self._file, result, before, propose=failed or is_extension)
+        propose = failed or is_extension
+        self.was_changed = write_result(self._file, result, before, self._terms, propose=propose)
 
     # --- what users look at ---------------------------------------------------------------------------------
 
@@ -313,8 +322,8 @@ def cassette(
         mode: `replay` (the default): play, never go live. `record`: record if there is no file, else play. `extend`:
             play what is the same, go live from the first difference; the result waits for review in `PATH.new`.
             `rewrite`: record anew. `compare`: go live and list in `.differences` what the recording doesn't say.
-            `off`: as if there were no cassette. The environment variable AGENTKIT_CASSETTES goes before this, and
-            `pytest --cassettes=MODE` before both.
+            The environment variable AGENTKIT_CASSETTES goes before this, and `pytest --cassettes=MODE` before both;
+            but `off`, as if there were no cassette, stays off.
         tools: While playing. `recorded`: a call gives what it gave; the tool isn't run. `live`: tools are run, and an
             output that changed is a mismatch. `verify`: run and compared, listed in `.differences`, and the recorded
             output goes to the model.
@@ -339,6 +348,18 @@ def cassette(
         patch=patch,
         timings=timings,
     )
+
+
+def _checked_path(path: str | PathLike[str]) -> Path:
+    try:
+        found = Path(path)
+    except TypeError:
+        raise UsageError(f"path={path!r}; give the name of a file, such as 'cassettes/weather.yaml'.") from None
+    if found.suffix not in SUFFIXES:
+        raise UsageError(
+            f"path={str(path)!r}: a cassette ends in {' or '.join(SUFFIXES)}, as 'cassettes/weather.yaml'."
+        )
+    return found
 
 
 def _checked(name: str, value: str, allowed: object) -> Any:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from agentkit.cassettes.cleaning.cleaner import Cleaner
     from agentkit.cassettes.files import CassetteFile
     from agentkit.cassettes.matching.rules import RequestState, Rules
-    from agentkit.cassettes.modes import Mode
     from agentkit.cassettes.store import Shelf
+    from agentkit.cassettes.terms import Terms
 
 _log = logging.getLogger("agentkit")
 
@@ -46,23 +46,21 @@ class RecordingShelf:
         return self.recording.interactions[index]
 
 
-def open_shelf(
-    file: CassetteFile, mode: Mode, recovered: Recording | None, rules: Rules, cleaner: Cleaner
-) -> tuple[Shelf, Head]:
-    """Return what a mode plays from, and the head of the cassette.
+def open_shelf(file: CassetteFile, recovered: Recording | None, terms: Terms) -> tuple[Shelf, Head]:
+    """Return what a session plays from, and the head of the cassette. `recovered`: where it records.
 
     Raises `CassetteError` where there is nothing to play, and where a file can't be read.
     """
     if recovered is None:
-        return _open_accepted(file, rules, cleaner)
-    accepted = read_if_there(file.path) if mode != "rewrite" else read_what_can_be(file.path)
+        return _open_accepted(file, terms)
+    accepted = read_if_there(file.path) if terms.mode != "rewrite" else read_what_can_be(file.path)
     head = Head() if accepted is None else accepted.head
     sources: list[Recording] = []
     if recovered.interactions:
         _tell_recovered(file, recovered)
         sources.append(_answered(recovered))
         head = _completed(head, recovered.head)
-    if mode != "rewrite":  # which is asked for to get other answers than those of a run that failed
+    if terms.mode != "rewrite":  # which is asked for to get other answers than those of a run that failed
         pending = read_if_there(file.pending)
         if pending is not None:
             _log.warning(
@@ -72,7 +70,7 @@ def open_shelf(
             head = head if accepted is not None else pending.head
         if accepted is not None:
             sources.append(accepted)
-    made = merged(sources, rules, cleaner)
+    made = merged(sources, terms.rules, terms.cleaner)
     return made, head
 
 
@@ -95,24 +93,24 @@ def _completed(head: Head, other: Head) -> Head:
     return replace(head, server=head.server or other.server, now=head.now or other.now, seed=seed)
 
 
-def _open_accepted(file: CassetteFile, rules: Rules, cleaner: Cleaner) -> tuple[Shelf, Head]:
-    path = file.path
+def _open_accepted(file: CassetteFile, terms: Terms) -> tuple[Shelf, Head]:
+    path, rules, cleaner = file.path, terms.rules, terms.cleaner
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise CassetteError(_nothing_to_play(file)) from None
+        raise CassetteError(_nothing_to_play(file, terms)) from None
     except OSError as exc:
         raise CassetteError(f"{path}: can't be read: {exc.strerror or exc}.") from exc
-    digest, terms = hashlib.sha256(data).hexdigest(), f"{rules.fingerprint}-{cleaner.fingerprint}"
+    digest, rule_set = hashlib.sha256(data).hexdigest(), f"{rules.fingerprint}-{cleaner.fingerprint}"
     copy = compiled.read(path, digest) if cleaner.is_constant else None
-    if copy is not None and copy.rules == terms:
-        _tell_leftovers(file, copy.keys, rules, cleaner)
+    if copy is not None and copy.rules == rule_set:
+        _tell_leftovers(file, copy.keys, terms)
         return copy, copy.head
     recording = form.load(data, name=str(path))
     keys = keys_of(recording, rules, cleaner)
-    _tell_leftovers(file, keys, rules, cleaner)
+    _tell_leftovers(file, keys, terms)
     if cleaner.is_constant:
-        compiled.write(path, digest, recording, keys, terms)
+        compiled.write(path, digest, recording, keys, rule_set)
     return RecordingShelf(recording, keys), recording.head
 
 
@@ -157,42 +155,40 @@ def merged(recordings: Iterable[Recording], rules: Rules, cleaner: Cleaner) -> R
     return RecordingShelf(Recording(Head(), tuple(interactions)), keys)
 
 
-def _nothing_to_play(file: CassetteFile) -> str:
-    left = _leftovers(file)
-    kept = f" {' '.join(left)}" if left else ""
-    return (
-        f"{file.path}: there is no recording to play.{kept} Record it: mode='record', or pytest --cassettes=record; "
-        "it asks the live server, once."
-    )
+def _nothing_to_play(file: CassetteFile, terms: Terms) -> str:
+    left = _leftovers(file, terms)
+    remedy = " ".join(left) or f"Record it: {terms.command('record')}; it asks the live server, once."
+    return f"{file.path}: there is no recording to play. {remedy}"
 
 
-def _tell_leftovers(file: CassetteFile, keys: Sequence[str], rules: Rules, cleaner: Cleaner) -> None:
+def _tell_leftovers(file: CassetteFile, keys: Sequence[str], terms: Terms) -> None:
     """Tell of what waits beside a cassette; a journal of what the cassette holds by now is removed."""
     if file.journal.exists():
-        _drop_finished(file, keys, rules, cleaner)
-    for line in _leftovers(file):
+        _drop_finished(file, keys, terms)
+    for line in _leftovers(file, terms):
         _log.warning("%s: %s", file.path, line)
 
 
-def _drop_finished(file: CassetteFile, keys: Sequence[str], rules: Rules, cleaner: Cleaner) -> None:
+def _drop_finished(file: CassetteFile, keys: Sequence[str], terms: Terms) -> None:
     """Remove the journal of a recording that was killed between putting its file in place and removing this."""
     try:
         journal = Journal(file)
     except CassetteError:
         return  # it can't be read, which is told below, or somebody is recording
-    missing = Counter(keys_of(journal.recovered, rules, cleaner)) - Counter(keys)
+    missing = Counter(keys_of(journal.recovered, terms.rules, terms.cleaner)) - Counter(keys)
     journal.close(keep=bool(missing))
 
 
-def _leftovers(file: CassetteFile) -> list[str]:
-    """Tell of what waits beside a cassette."""
+def _leftovers(file: CassetteFile, terms: Terms) -> list[str]:
+    """Tell of what waits beside a cassette, and what to do about it."""
     said: list[str] = []
     if file.journal.exists():
         left = read(file.journal)
         if left.interactions:
+            go_on = terms.command("extend" if file.path.exists() else "record")
             said.append(
-                f"{_counted(left, file.journal.name)} of a recording that didn't end: record with "
-                "mode='extend' to go on from them, or drop them with agentkit cassettes reject."
+                f"{_counted(left, file.journal.name)} of a recording that didn't end. Go on from them: {go_on}; or "
+                f"drop them: agentkit cassettes reject {file.path}."
             )
     if file.pending.exists():
         said.append(f"{file.pending.name} waits for review: agentkit cassettes review {file.path}.")

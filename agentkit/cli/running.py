@@ -115,9 +115,10 @@ class Conversation:
         path = self._options.cassette
         if path is None or self._options.from_turn is not None:
             return self._run_live()
-        from agentkit import cassette
+        from agentkit.cassettes.session import Cassette
 
-        self._tape = cassette(path, ignore=["stream"])  # a run in a terminal streams, whatever was recorded
+        # a run in a terminal streams, whatever was recorded
+        self._tape = Cassette(path, ignore=["stream"], rerun=f"AGENTKIT_CASSETTES={{mode}} {_command(self._options)}")
         with self._tape:
             return self._run_live()
 
@@ -239,6 +240,19 @@ def _read_prompt(given: str | None, transcript: Transcript) -> str | None:
             f"the conversation ends in calls that haven't run yet ({names}). Continue it without a prompt first."
         )
     return given
+
+
+def _command(options: RunOptions) -> str:
+    """Return the command that asks for the same run."""
+    named = {
+        "--continue": options.continued,
+        "--cassette": options.cassette,
+        "--model": options.model,
+        "--base-url": options.base_url,
+        "--max-turns": options.max_turns,
+    }
+    given = [str(word) for name, value in named.items() if value is not None for word in (name, value)]
+    return shlex.join(["agentkit", "run", options.target, *filter(None, [options.prompt]), *given])
 
 
 def asked_anew(past: Past, prompt: str | None, *, rerun_tools: bool) -> tuple[Transcript, str | list[Item] | None]:

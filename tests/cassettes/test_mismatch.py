@@ -18,7 +18,7 @@ RULES = Rules()
 REMEDIES = [
     ("the change is wanted", "pytest --cassettes=extend   (plays turns 1..n-1, asks the model from there on)"),
     ("it differs on each run", "cassette scrub=[...] or freeze the clock/ids"),
-    ("it is a bug", "fix the code; the recording is unchanged"),
+    ("it is a bug", "mend the code; the recording is unchanged"),
 ]
 
 
@@ -93,7 +93,7 @@ def test_the_report_as_a_whole():
         "  what to do:\n"
         "     the change is wanted   → pytest --cassettes=extend   (plays turns 1..n-1, asks the model from there on)\n"
         "     it differs on each run → cassette scrub=[...] or freeze the clock/ids\n"
-        "     it is a bug            → fix the code; the recording is unchanged"
+        "     it is a bug            → mend the code; the recording is unchanged"
     )
     assert len(mismatch.text) <= 700
     assert mismatch.place == "input[20].content[0].text"

@@ -83,7 +83,7 @@ def test_without_a_recording_a_test_fails_and_says_how_to_record(project: Projec
     result.assert_outcomes(failed=1)
     assert server.requests == []
     result.stdout.fnmatch_lines(["*CassetteError: cassettes/test_chat/test_coat.yaml: there is no recording to play.*"])
-    assert "pytest --cassettes=record" in lines_of(result)
+    assert "Record it: pytest test_chat.py::test_coat --cassettes=record; it asks" in lines_of(result)
 
 
 def test_a_marked_test_that_asks_no_model_needs_no_recording(project: Project) -> None:

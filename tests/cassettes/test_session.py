@@ -90,8 +90,14 @@ def test_record_plays_where_there_is_a_file(path, assistant, serve):
 
 
 def test_replay_without_a_file_says_how_to_record(path, assistant):
-    with pytest.raises(CassetteError, match=r"no recording to play.*--cassettes=record"), agentkit.cassette(path):
-        pass
+    with pytest.raises(CassetteError, match=r"no recording to play. Record it: cassette\(.*mode=\"record\"\)"):
+        agentkit.cassette(path).open()
+
+
+@pytest.mark.parametrize("name", ["weather", "weather.json", "weather.yaml.new", ""])
+def test_a_name_that_is_none_of_a_cassette_is_refused(name):
+    with pytest.raises(UsageError, match=r"ends in \.yaml or \.yml"):
+        agentkit.cassette(name)
 
 
 def test_a_conversation_goes_on_in_a_later_run(path, assistant, serve):
@@ -370,6 +376,13 @@ def test_off_is_as_if_there_were_none(path, assistant, serve):
     with agentkit.cassette(path), agentkit.cassette(path, "off") as tape:
         assert assistant.agent.run_sync("Something else", client=client_of(server)).output
     assert tape.unused == []
+
+
+def test_what_code_has_switched_off_stays_off(path, assistant, serve, monkeypatch):
+    monkeypatch.setenv("AGENTKIT_CASSETTES", "record")
+    with agentkit.cassette(path, "off"):
+        assistant.agent.run_sync(QUESTION, client=client_of(serve()))
+    assert not path.exists()
 
 
 def test_the_environment_goes_before_the_code(path, assistant, serve, monkeypatch):

@@ -493,6 +493,7 @@ def test_a_run_in_a_cassette_is_recorded_replayed_and_extended(shell: Shell) -> 
     args = ("run", "weather_agent.py", "Coat?", "--cassette", "tapes/x.yaml")
     missing = shell.run(*args)
     assert "tapes/x.yaml: there is no recording to play" in missing.stderr
+    assert "AGENTKIT_CASSETTES=record agentkit run weather_agent.py" in " ".join(missing.stderr.split())
     assert missing.returncode == 1
     done = shell.run(*args, AGENTKIT_CASSETTES="record")
     assert done.stdout == "Take a coat.\n"
@@ -505,6 +506,7 @@ def test_a_run_in_a_cassette_is_recorded_replayed_and_extended(shell: Shell) -> 
     assert "tokens/s" not in replayed.stderr
     other = shell.run("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml")
     assert "CassetteMismatch" in other.stderr
+    assert "AGENTKIT_CASSETTES=extend agentkit run weather_agent.py" in " ".join(other.stderr.split())
     assert other.returncode == 1
     extended = shell.run("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml", AGENTKIT_CASSETTES="extend")
     assert extended.stdout == "Changed.\n"

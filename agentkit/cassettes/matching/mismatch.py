@@ -63,7 +63,7 @@ def report(
         remedies: When, and the command for it: `("the change is wanted", "pytest --cassettes=extend")`.
     """
     place, turn, lines = _findings(method, uri, body, recorded, rules)
-    return Mismatch("\n".join([f"{name}: {lines[0]}", *lines[1:], *_advice(remedies)]), place, turn)
+    return Mismatch("\n".join([f"{name}: {lines[0]}", *lines[1:], *advice(remedies)]), place, turn)
 
 
 def _findings(
@@ -183,7 +183,8 @@ def _type(value: JSON) -> str:
     return names.get(type(value), "a list" if isinstance(value, list) else "an object")
 
 
-def _advice(remedies: Sequence[tuple[str, str]]) -> Iterator[str]:
+def advice(remedies: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield the lines that say what to do, and when."""
     if not remedies:
         return
     width = max(len(when) for when, _ in remedies)

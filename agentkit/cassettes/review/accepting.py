@@ -60,7 +60,7 @@ def _accept_journal(file: CassetteFile) -> None:
         if file.path.is_file():
             recording = _renewed(read(file.path), recording)
         text = form.dump(normalise(recording))
-        check_secrets(text, file.path)
+        check_secrets(text, file.path, "Reject it, and record with scrub=[...], a pattern for it.")
         write_text(file.path, text)
         is_safe = True
     finally:

@@ -43,6 +43,12 @@ class Played:
         """The turns that weren't."""
         return tuple(sorted(set(range(1, self.total + 1)) - set(self.played)))
 
+    def say_unused(self) -> str:
+        """Return which turns weren't, as `turns 2 and 3 of 4 were not played`."""
+        *first, last = map(str, self.unused)
+        listed = f"turns {', '.join(first)} and {last}" if first else f"turn {last}"
+        return f"{listed} of {self.total} {'were' if first else 'was'} not played"
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

@@ -91,14 +91,7 @@ def summarise(outcomes: Sequence[Outcome], *, is_whole: bool) -> Iterator[str]:
         return
     for path, played in sorted(used_turns(outcomes).items()):
         if played.unused:
-            yield f"{path}: {say_unused(played)} by any test"
-
-
-def say_unused(played: Played) -> str:
-    """Return which turns were not played, as `turns 2 and 3 of 4 were not played`."""
-    *first, last = map(str, played.unused)
-    listed = f"turns {', '.join(first)} and {last}" if first else f"turn {last}"
-    return f"{listed} of {played.total} {'were' if first else 'was'} not played"
+            yield f"{path}: {played.say_unused()} by any test"
 
 
 def _count(number: int, noun: str) -> str:

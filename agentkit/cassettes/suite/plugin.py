@@ -26,7 +26,6 @@ from agentkit.cassettes.suite.outcomes import (
     Outcome,
     decode_outcomes,
     encode_outcomes,
-    say_unused,
     summarise,
     used_turns,
 )
@@ -133,9 +132,9 @@ class Suite:
         return LiveCallBlocked(
             host,
             "by an agent outside of any cassette, in a test run that uses cassettes",
-            "Mark the test with @pytest.mark.cassette. In a fixture that tests share, ask the model under "
-            "'with cassette_named(\"name\"):'. Servers of this machine: cassettes_allow_loopback = true in the "
-            "configuration of pytest",
+            "Mark the test with @pytest.mark.cassette; one that is to go live with @pytest.mark.cassette(mode='off'). "
+            "In a fixture that tests share, ask the model under 'with cassette_named(\"name\"):'. Servers of this "
+            "machine: cassettes_allow_loopback = true in the configuration of pytest",
         )
 
     # --- the cassette of a test ---------------------------------------------------------------------------------
@@ -145,7 +144,7 @@ class Suite:
         item = cast("pytest.Item", request.node)
         options = self._options_of(item, settings)
         path = self._path_of(item, options)
-        opened = self._make(path, options, test=item.nodeid, command=self._command(item), places=_places(request))
+        opened = self._make(path, options, test=item.nodeid, pytest=self._command(item), places=_places(request))
         recovered = _count_left(path)
         running = self._running = Running(item, opened, opened)
         with ExitStack() as stack:
@@ -168,15 +167,16 @@ class Suite:
                 finally:
                     self._note(opened, item.nodeid, recovered)
         if not running.failed and running.error is None and not self._is_shared(path):
-            _check_used(running.opened, self._command(running.item))
+            running.opened.check_played()
 
     def _make(
-        self, path: Path, options: Mapping[str, object], *, test: str, command: str, places: Mapping[str, str]
+        self, path: Path, options: Mapping[str, object], *, test: str, pytest: str, places: Mapping[str, str]
     ) -> Cassette:
         from agentkit.cassettes.session import Cassette
 
         given = {key: value for key, value in options.items() if key != "path"}
-        made = Cassette(self._shown(path), name=command, places=dict(places), **given)  # type: ignore[arg-type]
+        rerun = f"{pytest} --cassettes={{mode}}"
+        made = Cassette(self._shown(path), rerun=rerun, places=dict(places), **given)  # type: ignore[arg-type]
         mode = modes.effective_mode(cast("Mode | None", options.get("mode")), os.environ)
         before = self._written.get(path)
         if mode in ("rewrite", "extend") and before is not None and before != test:
@@ -252,7 +252,7 @@ class Suite:
             raise in_force.error
         running.opened.raise_swallowed(None)
         if not self._is_shared(Path.cwd() / running.opened.path) and not _has_teardown(running.item):
-            _check_used(running.opened, self._command(running.item))
+            running.opened.check_played()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -306,7 +306,7 @@ class Suite:
             given = {**self._defaults(), **_checked(settings, "the fixture cassette_settings")}
             given.update(_checked(options, f"cassette_named({name!r})"))
             path = self._folder / cast("str", given.get("path") or f"{name}.yaml")
-            opened = self._make(path, given, test=name, command="pytest", places=_base_place(self._config))
+            opened = self._make(path, given, test=name, pytest="pytest", places=_base_place(self._config))
             recovered = _count_left(path)
             opened.open()
             error: BaseException | None = None
@@ -321,7 +321,7 @@ class Suite:
                 finally:
                     self._note(opened, name, recovered)
             if not self._is_partial and not self._is_worker and self._runs_everything():
-                _check_used(opened, "pytest")
+                opened.check_played()
 
         return cassette_named
 
@@ -405,19 +405,6 @@ class Suite:
     def pytest_unconfigure(self) -> None:
         """Put back what was changed for the run."""
         self._undo.close()
-
-
-def _check_used(opened: Cassette, command: str) -> None:
-    """Raise where a whole recording was to be played and wasn't."""
-    if opened.mode in ("replay", "record") and opened.unused:
-        said = say_unused(Played(tuple(opened.played), len(opened.played) + len(opened.unused)))
-        raise CassetteError(
-            f"{opened.path}: {said}. The test asks less than was recorded.\n"
-            f"  what to do:\n"
-            f"     the change is wanted   → {command} --cassettes=extend   (leaves them out; review the result)\n"
-            f"     record it anew         → {command} --cassettes=rewrite\n"
-            f"     it is a bug            → fix the code; the recording is unchanged"
-        )
 
 
 def _leave_out_ours(error: CassetteError) -> None:
