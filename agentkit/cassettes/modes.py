@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Mode: TypeAlias = Literal["replay", "record", "extend", "rewrite", "compare", "off"]
 Tools: TypeAlias = Literal["recorded", "live", "verify"]
 Match: TypeAlias = Literal["canonical", "exact", "turns"]
+Sharing: TypeAlias = Literal["alone", "shared", "adds"]
+"""`shared`: others play this file, so that what isn't played stays in it. `adds`: and have begun it just now."""
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 ENVIRONMENT: Final = "AGENTKIT_CASSETTES"
 IN_CI: Final = "AGENTKIT_CASSETTES_IN_CI"

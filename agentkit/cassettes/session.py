@@ -22,7 +22,7 @@ from agentkit.cassettes.misses import describe_unused
 from agentkit.cassettes.modes import Match, Tools
 from agentkit.cassettes.review.usage import Played
 from agentkit.cassettes.saving import assembled, read_if_there, read_what_can_be, today, write_result
-from agentkit.cassettes.shelves import RecordingShelf, open_shelf
+from agentkit.cassettes.shelves import RecordingShelf, added, open_shelf
 from agentkit.cassettes.sources import RecordedSources
 from agentkit.cassettes.store import Store
 from agentkit.cassettes.terms import Terms
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from agentkit.cassettes.cleaning.scrubbing import ScrubRule
-    from agentkit.cassettes.modes import Mode
+    from agentkit.cassettes.modes import Mode, Sharing
     from agentkit.cassettes.store import Shelf
     from agentkit.errors import CassetteMismatch
     from agentkit.json import JSON
@@ -69,12 +69,14 @@ class Cassette:
         patch: bool = False,
         timings: bool = False,
         rerun: str = "",
+        sharing: Sharing = "alone",
         places: dict[str, str] | None = None,
     ) -> None:
         """Describe a cassette; nothing is read before the block is entered. See `agentkit.cassette`.
 
         `rerun` is the command that runs this again, with `{mode}` in place of the mode, for the advice in messages;
-        `places` are further folders to write as placeholders, such as `{"<tmp_path>": ...}`.
+        `sharing` says whether others record to this file; `places` are further folders to write as placeholders, such
+        as `{"<tmp_path>": ...}`.
         """
         self.path = _checked_path(path)
         self.was_changed = False
@@ -93,10 +95,12 @@ class Cassette:
             rerun=rerun,
         )
         self._patch = patch
+        self._sharing = sharing
         self._file = CassetteFile(self.path)
         self._lock = threading.Lock()
         self._is_open = False
         self._journal: Journal | None = None
+        self._written: Played | None = None
         self._ordinals: dict[str, int] = {}
         self._begin(RecordingShelf(Recording(), ()), Head())
 
@@ -124,9 +128,11 @@ class Cassette:
         if self._is_open:
             raise UsageError(f"{self.path} is open already. Make a cassette for each block.")
         mode = modes.effective_mode(self._given_mode, os.environ)
+        if self._sharing == "adds" and mode in ("record", "rewrite"):
+            mode = "extend"
         is_recording = mode in ("extend", "rewrite") or (mode == "record" and not self.path.exists())
         self._terms = replace(self._terms, mode=mode, goes_live=is_recording or mode == "compare")
-        self._journal, self._ordinals, self.was_changed = None, {}, False
+        self._journal, self._ordinals, self.was_changed, self._written = None, {}, False, None
         if mode == "off":
             self._enter(InForce(None))
             return
@@ -186,7 +192,7 @@ class Cassette:
     def check_played(self) -> None:
         """Raise `CassetteError` where a whole recording was to be played, and wasn't."""
         if self.mode in ("replay", "record") and self.unused:
-            raise CassetteError(describe_unused(self._terms, Played(tuple(self.played), len(self._exchanges.store))))
+            raise CassetteError(describe_unused(self._terms, self.usage))
 
     # --- what was recorded ----------------------------------------------------------------------------------
 
@@ -225,9 +231,13 @@ class Cassette:
         head = exchanges.sources.head
         recorded = today() if live or before is None else head.recorded
         result = assembled(exchanges.entries, exchanges.store, replace(head, recorded=recorded))
-        is_extension = self.mode == "extend" and before is not None
-        propose = failed or is_extension
+        turns = tuple(range(1, len(result) + 1))
+        if self.mode == "extend" and self._sharing != "alone" and before is not None:
+            result, turns = added(read_if_there(self._file.pending) or before, result, self._terms)
+        is_reviewed = self.mode == "extend" and self._sharing != "adds" and before is not None
+        propose = failed or is_reviewed
         self.was_changed = write_result(self._file, result, before, self._terms, propose=propose)
+        self._written = Played(turns, len(result))
 
     # --- what users look at ---------------------------------------------------------------------------------
 
@@ -266,6 +276,11 @@ class Cassette:
         """The turns of the file, from 1, that were played."""
         store = self._exchanges.store
         return [index + 1 for index in range(len(store)) if store.is_played(index)]
+
+    @property
+    def usage(self) -> Played:
+        """The turns of the file, as it was left, that this session was about."""
+        return self._written or Played(tuple(self.played), len(self._exchanges.store))
 
     @property
     def recorded(self) -> int:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import read
 from agentkit.cassettes.format import compiled, form
+from agentkit.cassettes.format.ids import normalise
 from agentkit.cassettes.interaction import Head, Interaction, Recording
 from agentkit.cassettes.journal import Journal
+from agentkit.cassettes.review.splicing import without
 from agentkit.cassettes.saving import read_if_there, read_what_can_be, tokens_of
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from agentkit.cassettes.cleaning.cleaner import Cleaner
     from agentkit.cassettes.files import CassetteFile
@@ -137,13 +139,25 @@ def keys_of(recording: Recording, rules: Rules, cleaner: Cleaner) -> list[str]:
 
 def merged(recordings: Iterable[Recording], rules: Rules, cleaner: Cleaner) -> RecordingShelf:
     """Return the interactions of several recordings of one cassette, without what a later one repeats."""
+    return _merged(recordings, rules, cleaner)[0]
+
+
+def added(base: Recording, more: Recording, terms: Terms) -> tuple[Recording, tuple[int, ...]]:
+    """Return a recording with what another one has besides, and the turns, from 1, where that one's are in it."""
+    shelf, places = _merged([base, more], terms.rules, terms.cleaner)
+    whole = Recording(more.head, shelf.recording.interactions)
+    return normalise(without(whole, ())), tuple(sorted(place + 1 for place in places))
+
+
+def _merged(recordings: Iterable[Recording], rules: Rules, cleaner: Cleaner) -> tuple[RecordingShelf, Collection[int]]:
     interactions: list[Interaction] = []
     keys: list[str] = []
+    places: dict[int, int] = {}
     for recording in recordings:
         known: dict[tuple[str, str], list[int]] = {}
         for place, (interaction, key) in enumerate(zip(interactions, keys, strict=True)):
             known.setdefault((key, interaction.lane), []).append(place)
-        places: dict[int, int] = {}
+        places = {}
         for index, (interaction, key) in enumerate(zip(recording, keys_of(recording, rules, cleaner), strict=True)):
             if same := known.get((key, interaction.lane)):
                 places[index] = same.pop(0)
@@ -152,7 +166,7 @@ def merged(recordings: Iterable[Recording], rules: Rules, cleaner: Cleaner) -> R
             places[index] = len(interactions)
             interactions.append(replace(interaction, parent=parent))
             keys.append(key)
-    return RecordingShelf(Recording(Head(), tuple(interactions)), keys)
+    return RecordingShelf(Recording(Head(), tuple(interactions)), keys), places.values()
 
 
 def _nothing_to_play(file: CassetteFile, terms: Terms) -> str:

@@ -178,6 +178,20 @@ def test_compare_lists_what_differs_and_fails_nothing(project: Project) -> None:
     assert len(server.requests) == 2
     assert "umbrella" in lines_of(result)
     assert project.text(FILE) == accepted
+    result, _ = project.run_live("--cassettes=compare")
+    assert "1 cassette compared with live answers: nothing differs" in lines_of(result)
+
+
+@pytest.mark.parametrize("mode", ["compare", "off"])
+def test_a_run_in_which_nothing_was_to_be_played_says_nothing_of_what_is_needed(project: Project, mode: str) -> None:
+    project.write(PLAIN)
+    project.run_live("--cassettes=record")
+    project.run().assert_outcomes(passed=1)
+    used = (project.pytester.path / "cassettes/.agentkit/played.json").read_text()
+    assert '"full green"' in used
+    project.write("@pytest.mark.cassette\ndef test_coat():\n    ask()\n")
+    project.run_live(f"--cassettes={mode}")[0].assert_outcomes(passed=1)
+    assert (project.pytester.path / "cassettes/.agentkit/played.json").read_text() == used
 
 
 def test_off_is_live_and_writes_nothing(project: Project) -> None:

@@ -398,9 +398,43 @@ def test_two():
     ask()
 """)
     assert record_and_replay(project, tests=2, requests=4) == ["both.yaml"]
-    result, _ = project.run_live("--cassettes=rewrite")
-    result.assert_outcomes(passed=1, errors=1)
-    assert "both.yaml was recorded by test_chat.py::test_one in this run already" in lines_of(result)
+    accepted = project.text("both.yaml")
+    result, server = project.run_live("--cassettes=rewrite")
+    result.assert_outcomes(passed=2)
+    assert len(server.requests) == 4
+    assert project.text("both.yaml") == accepted
+
+
+def test_tests_that_share_a_file_record_it_together(project: Project) -> None:
+    project.write("""
+@pytest.mark.cassette("both.yaml")
+@pytest.mark.parametrize("city", ["Oslo", "Rome", "Turin"])
+def test_coat(city):
+    ask(city)
+""")
+    assert record_and_replay(project, tests=3, requests=6) == ["both.yaml"]
+    accepted = project.text("both.yaml")
+    result, server = project.run_live("--cassettes=rewrite")
+    result.assert_outcomes(passed=3)
+    assert len(server.requests) == 6
+    assert project.text("both.yaml") == accepted
+    assert "both.yaml" not in lines_of(project.run())
+    # what they ask otherwise joins what was recorded
+    project.write("""
+@pytest.mark.cassette("both.yaml")
+@pytest.mark.parametrize("city", ["Oslo", "Bergen", "Turku"])
+def test_coat(city):
+    ask(city)
+""")
+    assert "→ pytest test_chat.py --cassettes=extend" in lines_of(project.run())
+    result, server = project.run_live("--cassettes=extend")
+    result.assert_outcomes(passed=3)
+    assert len(server.requests) == 4
+    assert project.text("both.yaml") == accepted
+    (project.pytester.path / "cassettes/both.yaml.new").replace(project.pytester.path / "cassettes/both.yaml")
+    result = project.run()
+    result.assert_outcomes(passed=3)
+    assert "both.yaml: turns 3, 4, 5 and 6 of 10 were not played by any test" in lines_of(result)
 
 
 def test_workers_of_xdist_record_and_replay(project: Project) -> None:

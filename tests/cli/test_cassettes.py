@@ -485,7 +485,7 @@ def test_prune_removes_what_wasnt_played_once_agreed(kept: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("session", "words"), [("partial", "left tests out"), ("failed", "the last test run failed"), (None, "left word")]
+    ("session", "words"), [("partial", "left tests out"), ("failed", "The last test run failed"), (None, "left word")]
 )
 def test_prune_only_after_a_full_green_run(kept: Shell, session: str | None, words: str) -> None:
     in_order(kept)

@@ -36,11 +36,6 @@ class Outcome:
     """How many exchanges were found that a killed recording had left."""
     differences: tuple[str, ...]
 
-    @property
-    def unused(self) -> tuple[int, ...]:
-        """The turns that were not played."""
-        return () if self.mode in ("compare", "off") else Played(self.played, self.total).unused
-
 
 def encode_outcomes(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
     """Return outcomes as plain values."""
@@ -65,10 +60,11 @@ def used_turns(outcomes: Iterable[Outcome]) -> dict[str, Played]:
     """Return what was used of each cassette, all its tests together."""
     found: dict[str, Played] = {}
     for outcome in outcomes:
-        if outcome.mode in ("off", "compare"):
+        if outcome.mode == "off":
             continue
         before = found.get(outcome.path, Played((), 0))
-        turns = tuple(sorted({*before.played, *outcome.played}))
+        used = range(1, outcome.total + 1) if outcome.mode == "compare" else outcome.played
+        turns = tuple(sorted({*before.played, *used}))
         found[outcome.path] = Played(turns, max(before.total, outcome.total))
     return found
 
@@ -78,15 +74,22 @@ def summarise(outcomes: Sequence[Outcome], *, is_whole: bool) -> Iterator[str]:
 
     `is_whole`: whether every test was run, so that what wasn't played isn't needed.
     """
+    by_path: dict[str, list[Outcome]] = {}
     for outcome in sorted(outcomes, key=lambda o: (o.path, o.test)):
-        if outcome.recovered:
-            yield f"{outcome.path}: {_count(outcome.recovered, 'exchange')} recovered of a recording that didn't end"
-        if outcome.is_pending:
-            yield f"{outcome.path}.new waits for review: agentkit cassettes review {outcome.path}"
-        elif outcome.was_changed:
-            yield f"{outcome.path}: {_count(outcome.recorded, 'exchange')} recorded; read it, and commit it"
-        for difference in outcome.differences:
-            yield f"{outcome.path}: {difference}"
+        by_path.setdefault(outcome.path, []).append(outcome)
+    for path, group in by_path.items():
+        if recovered := sum(outcome.recovered for outcome in group):
+            yield f"{path}: {_count(recovered, 'exchange')} recovered of a recording that didn't end"
+        if any(outcome.is_pending for outcome in group):
+            yield f"{path}.new waits for review: agentkit cassettes review {path}"
+        elif any(outcome.was_changed for outcome in group):
+            recorded = sum(outcome.recorded for outcome in group)
+            yield f"{path}: {_count(recorded, 'exchange')} recorded; read it, and commit it"
+        for outcome in group:
+            yield from (f"{path}: {difference}" for difference in outcome.differences)
+    compared = {outcome.path for outcome in outcomes if outcome.mode == "compare"}
+    if compared and not any(outcome.differences for outcome in outcomes if outcome.mode == "compare"):
+        yield f"{_count(len(compared), 'cassette')} compared with live answers: nothing differs"
     if not is_whole:
         return
     for path, played in sorted(used_turns(outcomes).items()):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import FrameType
 
-    from agentkit.cassettes.modes import Mode
+    from agentkit.cassettes.modes import Mode, Sharing
     from agentkit.cassettes.review.usage import Session
     from agentkit.cassettes.session import Cassette
 
@@ -78,8 +78,8 @@ class Suite:
         self._outcomes: list[Outcome] = []
         self._paths: dict[str, Path] = {}
         """By test."""
-        self._written: dict[Path, str] = {}
-        """Which test has recorded a file."""
+        self._written: dict[Path, set[str]] = {}
+        """Which tests have recorded an accepted file."""
         self._is_partial = False
         self._is_worker = hasattr(config, "workeroutput")
         self._apply_options()
@@ -144,7 +144,7 @@ class Suite:
         item = cast("pytest.Item", request.node)
         options = self._options_of(item, settings)
         path = self._path_of(item, options)
-        opened = self._make(path, options, test=item.nodeid, pytest=self._command(item), places=_places(request))
+        opened = self._make(path, options, test=item.nodeid, pytest=self._command(item, path), places=_places(request))
         recovered = _count_left(path)
         running = self._running = Running(item, opened, opened)
         with ExitStack() as stack:
@@ -175,16 +175,14 @@ class Suite:
         from agentkit.cassettes.session import Cassette
 
         given = {key: value for key, value in options.items() if key != "path"}
-        rerun = f"{pytest} --cassettes={{mode}}"
-        made = Cassette(self._shown(path), rerun=rerun, places=dict(places), **given)  # type: ignore[arg-type]
-        mode = modes.effective_mode(cast("Mode | None", options.get("mode")), os.environ)
-        before = self._written.get(path)
-        if mode in ("rewrite", "extend") and before is not None and before != test:
-            raise CassetteError(
-                f"{made.path} was recorded by {before} in this run already, and {test} would replace what it got. "
-                "Give each a file of its own, or record them one at a time: pytest TEST --cassettes=" + mode
-            )
-        return made
+        rerun, sharing = f"{pytest} --cassettes={{mode}}", self._sharing_of(path, test)
+        return Cassette(self._shown(path), rerun=rerun, sharing=sharing, places=dict(places), **given)  # type: ignore[arg-type]
+
+    def _sharing_of(self, path: Path, test: str) -> Sharing:
+        """Tell whether other tests record to a file, and have."""
+        if self._written.get(path, set()) - {test}:
+            return "adds"
+        return "shared" if self._is_shared(path) else "alone"
 
     def _options_of(self, item: pytest.Item, settings: Mapping[str, object]) -> dict[str, object]:
         """Return what a test's cassette is opened with: of markers the nearest counts, key by key."""
@@ -218,10 +216,16 @@ class Suite:
         except ValueError:
             return path
 
-    def _command(self, item: pytest.Item) -> str:
-        module = os.path.relpath(item.path, self._config.invocation_params.dir)
-        _, colons, rest = item.nodeid.partition("::")
-        return f"pytest {shlex.quote(module + colons + rest)}"
+    def _command(self, item: pytest.Item, path: Path) -> str:
+        """Return the command that runs a test, and the others that share its file: they record it together."""
+        tests = [test for test, used in self._paths.items() if used == path] if self._is_shared(path) else [item.nodeid]
+        here = self._config.invocation_params.dir
+        named: list[str] = []
+        for test in tests:
+            module, colons, rest = test.partition("::")
+            place = os.path.relpath(self._config.rootpath / module, here)
+            named.append(place if len(tests) > 1 else place + colons + rest)
+        return shlex.join(["pytest", *dict.fromkeys(named)])
 
     def _is_shared(self, path: Path) -> bool:
         return list(self._paths.values()).count(path) > 1
@@ -329,19 +333,19 @@ class Suite:
 
     def _note(self, opened: Cassette, test: str, recovered: int) -> None:
         path = Path.cwd() / opened.path
-        was_made = opened.mode == "rewrite" or opened.recorded > 0
-        total = len(opened.requests) if was_made else len(opened.played) + len(opened.unused)
-        if opened.was_changed or (opened.mode == "rewrite" and opened.recorded):  # the same again counts as well
-            self._written[path] = test
+        is_pending = CassetteFile(path).pending.is_file()
+        is_made = opened.was_changed or (opened.mode == "rewrite" and opened.recorded > 0)  # the same again, too
+        if is_made and not is_pending:
+            self._written.setdefault(path, set()).add(test)
         outcome = Outcome(
             path=str(opened.path),
             test=test,
             mode=opened.mode,
-            played=tuple(range(1, total + 1)) if was_made else tuple(opened.played),
-            total=total,
+            played=opened.usage.played,
+            total=opened.usage.total,
             recorded=opened.recorded,
             was_changed=opened.was_changed,
-            is_pending=CassetteFile(path).pending.is_file(),
+            is_pending=is_pending,
             recovered=recovered if opened.goes_live else 0,
             differences=tuple(opened.differences),
         )
@@ -363,6 +367,8 @@ class Suite:
             return
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED or not self._outcomes:
             return
+        if modes.effective_mode(None, os.environ) in ("compare", "off"):
+            return  # nothing was to be played
         self._session = self._kind_of_run(session, exitstatus)
         cassettes: dict[str, Played] = {}
         for shown, played in used_turns(self._outcomes).items():

@@ -78,8 +78,7 @@ def find_cuts(paths: Sequence[Path]) -> list[Cut]:
         if not usage.is_full_green:
             what = "failed" if usage.session == "failed" else "left tests out"
             raise UsageError(
-                f"{file.path}: the last test run {what}, so what it didn't play may be needed. "
-                "Run all tests, until they pass."
+                f"The last test run {what}, so what it didn't play may be needed. Run all tests, until they pass."
             )
         played = usage.cassettes.get(file.path.absolute().relative_to(folder).as_posix())
         if played is None and not belongs_to_a_test(file.path, folder):
