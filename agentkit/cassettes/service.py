@@ -15,6 +15,7 @@ from agentkit.cassettes.cleaning.cleaner import Cleaner
 from agentkit.cassettes.matching.closest import Recorded
 from agentkit.cassettes.matching.mismatch import report
 from agentkit.cassettes.matching.rules import Rules
+from agentkit.cassettes.reshaping import reshaped
 from agentkit.cassettes.review.asked import is_responses
 from agentkit.cassettes.shelves import keys_of
 from agentkit.service.app import ConnectionCut, HTTPAnswer, failure_answer, json_answer, model_object
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _NOT_SENT = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection", "date"})
 """Headers of the connection that was, and not of the one that is."""
+FORM = ("stream", "stream_options")
+"""What says in which form an answer is wanted."""
 _RECORD = "record it; what is served is what was recorded, and nothing else"
 
 
@@ -46,6 +49,7 @@ class RecordedService:
         name: str,
         speed: float = 0,
         rules: Rules | None = None,
+        reshapes: bool = False,
         refuse: Callable[[str], HTTPAnswer] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -53,6 +57,7 @@ class RecordedService:
         """Make a service.
 
         `name` is the cassette's, for messages. `speed` 0: at once; 1: as it came, where the recording keeps times.
+        `reshapes`: a client that streams gets answers that were recorded whole, and the other way round.
         `refuse` is given the report on a request that isn't recorded, and returns the answer to it, or raises.
         """
         self._recording = recording
@@ -61,12 +66,13 @@ class RecordedService:
         self._clock = clock
         self._sleep = sleep
         self._rules = rules or Rules()
-        self._refuse = refuse or _not_found
+        self._refuse = refuse or not_found
         self._cleaner = Cleaner.here((), {})
         self._lock = threading.Lock()
-        self._waiting: dict[str, deque[int]] = {}
-        for index, key in enumerate(keys_of(recording, self._rules, self._cleaner)):
-            self._waiting.setdefault(key, deque()).append(index)
+        self._shelves = [_Shelf(recording, self._rules, self._cleaner)]
+        if reshapes:
+            in_any_form = Rules([*self._rules.ignore, *FORM], exact=self._rules.exact)
+            self._shelves.append(_Shelf(recording, in_any_form, self._cleaner))
         asked = [interaction for interaction in recording if is_responses(interaction)]
         # whatever a client has before /responses: the recorded server had its own
         self._uris = {interaction.uri for interaction in asked} or {""}
@@ -86,18 +92,26 @@ class RecordedService:
         found = self._take(method, path, body)
         if found is None:
             return self._models(method, path) or self._refuse(self._report(method, path, body))
+        turn, interaction = found
         if exchange is not None:
-            exchange.reply = (f"turn {found + 1}",)
-        return await self._answer(self._cleaner.restored(self._recording.interactions[found]))
+            exchange.reply = (f"turn {turn}",)
+        return await self._answer(self._cleaner.restored(interaction))
 
-    def _take(self, method: str, path: str, body: bytes) -> int | None:
+    def _take(self, method: str, path: str, body: bytes) -> tuple[int, Interaction] | None:
+        """Return the turn that answers a request, from 1, and its interaction, in the form that is asked for."""
         clean = self._cleaner.body(body)
-        for uri in self._candidates(path):
-            key = self._rules.state(method, uri, clean).key
-            with self._lock:
-                if waiting := self._waiting.get(key):
-                    waiting.rotate(-1)
-                    return waiting[-1]
+        for shelf in self._shelves:
+            for uri in self._candidates(path):
+                key = shelf.rules.state(method, uri, clean).key
+                with self._lock:
+                    found = shelf.next(key)
+                if found is None:
+                    continue
+                interaction: Interaction | None = self._recording.interactions[found]
+                if shelf is not self._shelves[0]:
+                    interaction = reshaped(self._recording.interactions[found], streamed=_streams(body))
+                if interaction is not None:
+                    return found + 1, interaction
         return None
 
     def _candidates(self, path: str) -> Iterator[str]:
@@ -154,9 +168,35 @@ class RecordedService:
         ).text
 
 
-def _not_found(report: str) -> HTTPAnswer:
-    # 404: clients don't ask again
-    return failure_answer(failure(404, code="not_in_cassette", message=report, headers={"x-should-retry": "false"}))
+class _Shelf:
+    """The interactions of a recording by what counts of their requests, each of equal ones in turn."""
+
+    def __init__(self, recording: Recording, rules: Rules, cleaner: Cleaner) -> None:
+        self.rules = rules
+        self._waiting: dict[str, deque[int]] = {}
+        for index, key in enumerate(keys_of(recording, rules, cleaner)):
+            self._waiting.setdefault(key, deque()).append(index)
+
+    def next(self, key: str) -> int | None:
+        """Return the interaction whose turn it is."""
+        if waiting := self._waiting.get(key):
+            waiting.rotate(-1)
+            return waiting[-1]
+        return None
+
+
+def not_found(report: str) -> HTTPAnswer:
+    """Return the answer to a request that isn't recorded."""
+    # on one line: clients escape line ends in what a server says; and 404: they don't ask again
+    said = " | ".join(line.strip() for line in report.splitlines())
+    return failure_answer(failure(404, code="not_in_cassette", message=said, headers={"x-should-retry": "false"}))
+
+
+def _streams(body: bytes) -> bool:
+    with contextlib.suppress(json.JSONError):
+        value = json.decode(body)
+        return isinstance(value, dict) and value.get("stream") is True
+    return False
 
 
 def _note(exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:

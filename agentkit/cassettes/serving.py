@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from agentkit.cassettes.service import RecordedService
-from agentkit.service.asgi import app_of
+from agentkit.cassettes.service import RecordedService, not_found
+from agentkit.service.asgi import app_of, write_stderr
+from agentkit.status import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from agentkit.cassettes.interaction import Recording
+    from agentkit.service.app import HTTPAnswer
     from agentkit.service.asgi import LogFormat
     from agentkit.service.exchanges import Exchanges
     from agentkit.service.http import RunningServer
@@ -31,8 +33,14 @@ def cassette_app(
     write: Callable[[str], object] | None = None,
 ) -> Starlette:
     """Return the ASGI application that serves a recording; the options are those of `agentkit.service.make_app`."""
+
+    def refuse(report: str) -> HTTPAnswer:
+        if log == "text":  # for whoever looks at the server: a client shows it on one line, or not at all
+            (write or write_stderr)("".join(f"{escape(line)}\n" for line in report.splitlines()))
+        return not_found(report)
+
     return app_of(
-        lambda: RecordedService(recording, name=name, speed=speed),
+        lambda: RecordedService(recording, name=name, speed=speed, reshapes=True, refuse=refuse),
         api_key=api_key,
         requests_per_minute=requests_per_minute,
         exchanges=exchanges,

@@ -293,8 +293,9 @@ def serve(
     Options go over what the script itself says.
 
     With --cassette, whoever asks what was asked when it was recorded gets what was answered, in its chunks, errors
-    and broken connections included; equal requests are answered in their order, then it begins again. What isn't
-    recorded is a 404 that says how it differs.
+    and broken connections included; equal requests are answered in their order, then it begins again. An answer that
+    was recorded whole is a stream for a client that streams, and the other way round. What isn't recorded is a 404
+    that says how it differs.
 
     On stderr it says in one line per request what it did. GET /requests gives what it was asked, and the header
     x-agentkit-fault asks for a fault. It needs the extra server. Keep a key off the command line with

@@ -53,6 +53,18 @@ def response_steps(
     yield {"type": f"response.{answer.status}", "response": finished}
 
 
+def steps_of(response: JSONObject) -> Iterator[Step]:
+    """Yield the events of a response that is known whole, not numbered yet; its texts come in tokens."""
+    started = {**response, "status": "in_progress", "output": [], "usage": None}
+    yield {"type": "response.created", "response": started}
+    yield {"type": "response.in_progress", "response": started}
+    output = response.get("output")
+    for index, item in enumerate(output if isinstance(output, list) else []):
+        if isinstance(item, dict):
+            yield from _item_steps(Spoken(item), index, split_tokens, None)
+    yield {"type": f"response.{response.get('status') or 'completed'}", "response": response}
+
+
 def is_delta(event: JSONObject) -> bool:
     """Say whether an event carries a piece of text."""
     return str(event.get("type")).endswith(".delta")

@@ -184,3 +184,28 @@ def test_openai_sdk_works_against_it() -> None:
         with pytest.raises(openai.NotFoundError) as caught:
             sdk.responses.create(model="m", input="Something else")
         assert caught.value.code == "not_in_cassette"
+
+
+@pytest.mark.parametrize("was_streamed", [True, False])
+def test_a_client_gets_the_form_it_asks_for(was_streamed: bool) -> None:
+    """Recorded whole and asked for as a stream, or the other way round."""
+    look = [reasoning("I look."), "One moment.", scripted_call("weather", {"city": "Oslo"})]
+    made = Recorder([failure(429, code="queue_full", message="busy"), look, "Take a coat."])
+    run(made.client(retry=RETRY), streamed=was_streamed)
+    with serving(made.recording, name="x.yaml") as server:
+        text, seen = run(Client(server.base_url, "any", retry=RETRY), streamed=not was_streamed)
+        told = [(each["status"], each["reply"]) for each in server.requests]
+    assert text == "Take a coat."
+    assert told == [(429, ["turn 1"]), (200, ["turn 2"]), (200, ["turn 3"])]
+    if not was_streamed:
+        assert seen.count("TextDelta") > 2
+        assert "ReasoningDelta" in seen
+
+
+def test_a_stream_that_broke_off_is_no_whole_answer() -> None:
+    made = Recorder([reply("Half", cut()), "Take a coat."])
+    run(made.client(retry=RETRY), streamed=True)
+    with serving(made.recording, name="x.yaml") as server:
+        text, _ = run(Client(server.base_url, "any", retry=RETRY), streamed=False)
+        assert [each["reply"] for each in server.requests] == [["turn 1"], ["turn 2"]]
+    assert text == "Take a coat."

@@ -117,8 +117,9 @@ def test_a_cassette_is_served_until_ctrl_c(shell: Shell) -> None:
         server.kill()
         server.stderr.close()
         server.wait()
-    told = [line.partition(" -> ")[2].partition(";")[0] for line in log.splitlines()]
+    told = [line.partition(" -> ")[2].partition(";")[0] for line in log.splitlines() if " -> " in line]
     assert told == ["200", "404"]
+    assert "      Hi{+ there+}\n" in log
     assert "turn 1" in log
 
 
