@@ -79,7 +79,7 @@ def write_steps(steps: Sequence[Step], out: Stream) -> None:
 def _write_difference(found: Difference, out: Stream) -> None:
     out.write(f"{one_line(found.label)}  ", DIM)
     for piece in _around(found.pieces, out.glyphs.cut):
-        begin, end = ("", "") if out.is_colored else MARKS[piece.sign]
+        begin, end = MARKS[piece.sign]  # on a colored terminal, too: not everybody tells red from green
         text = harmless(piece.text).replace("\n", "\n  ")
         out.write(f"{begin}{text}{end}", STYLES[piece.sign])
     out.write("\n")
