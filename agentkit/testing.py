@@ -262,9 +262,9 @@ class LiveCallBlocked(UsageError):
         self,
         host: str,
         found: str = "under block_live()",
-        advice: str = "Give the agent a scripted model or a cassette, or leave block_live() to go live",
+        advice: str = " Give the agent a scripted model or a cassette, or leave block_live() to go live.",
     ) -> None:
-        super().__init__(f"a connection to {host!r} was attempted {found}. {advice}.")
+        super().__init__(f"a connection to {host!r} was attempted {found}.{advice}")
         self.host = host
 
 

@@ -89,12 +89,12 @@ class Cassette:
             tools=_checked("tools", tools, Tools),
             match=_checked("match", match, Match),
             speed=_checked_speed(speed),
-            timings=timings,
+            timings=_checked_flag("timings", timings),
             rules=Rules(ignore, exact=match == "exact"),
             cleaner=Cleaner.here(scrub, places or {}),
             rerun=rerun,
         )
-        self._patch = patch
+        self._patch = _checked_flag("patch", patch)
         self._sharing = sharing
         self._file = CassetteFile(self.path)
         self._lock = threading.Lock()
@@ -380,6 +380,12 @@ def _checked_path(path: str | PathLike[str]) -> Path:
 def _checked(name: str, value: str, allowed: object) -> Any:
     if value not in get_args(allowed):
         raise UsageError(f"{name}={value!r}; allowed are {', '.join(map(repr, get_args(allowed)))}.")
+    return value
+
+
+def _checked_flag(name: str, value: bool) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{name}={value!r}; allowed are True and False.")
     return value
 
 

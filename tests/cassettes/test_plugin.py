@@ -331,13 +331,24 @@ def test_a_marker_that_records_is_refused_in_ci(project: Project) -> None:
     assert server.requests == []
 
 
-def test_a_wrong_option_of_the_marker_is_named(project: Project) -> None:
-    project.write(PLAIN.replace("mark.cassette", "mark.cassette(mod='replay')"))
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("mod='replay'", "no option is 'mod'; allowed are ignore, match, mode"),
+        ("mode='rekord'", "mode is 'rekord'; allowed are replay, record"),
+        ("tools='liv'", "tools='liv'; allowed are 'recorded'"),
+        ("patch=3", "patch=3; allowed are True and False"),
+        ("scrub=['(']", "scrub[0] is no regular expression"),
+        ("'weather'", "path='weather': a cassette ends in .yaml or .yml"),
+        ("3", "path=3; give the name of a file"),
+        ("'a.yaml', 'b.yaml'", "it takes one path, and options by name"),
+    ],
+)
+def test_a_wrong_marker_is_told_before_a_test_runs(project: Project, given: str, said: str) -> None:
+    project.write(PLAIN.replace("mark.cassette", f"mark.cassette({given})"))
     result = project.run()
-    assert result.ret != 0
-    assert "test_chat.py::test_coat: @pytest.mark.cassette has 'mod'; allowed are ignore, match, mode" in (
-        lines_of(result) + "\n".join(result.errlines)
-    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"test_chat.py::test_coat: @pytest.mark.cassette: {said}" in lines_of(result) + "\n".join(result.errlines)
 
 
 def test_the_nearest_marker_counts_option_by_option(project: Project) -> None:

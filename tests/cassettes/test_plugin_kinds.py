@@ -149,6 +149,12 @@ def test_async_tests_work(project: Project, mark: str, options: tuple[str, ...])
         "test_chat/test_again.yaml",
         "test_chat/test_coat.yaml",
     ]
+    module = project.pytester.path / "test_chat.py"
+    module.write_text(module.read_text().replace("await ask_async()", "await ask_async('Rome')"))
+    result = project.run(*options)
+    result.assert_outcomes(failed=2)
+    assert "pytest_pyfunc_call" not in lines_of(result)  # its traceback begins and ends in the test
+    assert "agentkit/run.py" not in lines_of(result)
 
 
 def test_each_test_has_its_own_cassette_in_a_loop_that_they_share(project: Project) -> None:
@@ -319,7 +325,9 @@ def test_coat():
     result, server = project.run_live("--cassettes=record", "-o", "cassettes_allow_loopback=false")
     result.assert_outcomes(passed=2, failed=1)
     assert len(server.requests) == 2
-    assert "Mark the test with @pytest.mark.cassette" in lines_of(result)
+    shown = lines_of(result)
+    assert "to record and play the test      → @pytest.mark.cassette" in shown
+    assert "agentkit/wire.py" not in shown  # a traceback ends where the test calls agentkit
     # by option, this machine may be reached
     result, server = project.run_live()
     result.assert_outcomes(passed=3)

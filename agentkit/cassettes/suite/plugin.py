@@ -20,6 +20,7 @@ import pytest
 from agentkit import tape
 from agentkit.cassettes import modes
 from agentkit.cassettes.files import CassetteFile
+from agentkit.cassettes.matching.mismatch import advice
 from agentkit.cassettes.review.usage import Played, Usage, write_usage
 from agentkit.cassettes.suite.naming import find_clash, name_cassette
 from agentkit.cassettes.suite.outcomes import (
@@ -47,6 +48,20 @@ PACKAGE = __name__.partition(".")[0]
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 NARROWING = ("lf", "ignore", "ignore_glob", "deselect", "keyword", "markexpr")
 """Options of pytest that leave tests out."""
+
+_WAYS_OUT = "\n".join(
+    [
+        "",
+        *advice(
+            [
+                ("to record and play the test", "@pytest.mark.cassette"),
+                ("to let it always go live", '@pytest.mark.cassette(mode="off")'),
+                ("in a fixture that tests share", 'ask the model within: with cassette_named("name"):'),
+                ("to allow servers of this machine", "cassettes_allow_loopback = true, in pytest's configuration"),
+            ]
+        ),
+    ]
+)
 
 
 @dataclass(slots=True)
@@ -108,9 +123,12 @@ class Suite:
             if item.get_closest_marker("cassette") is not None or "cassette" in _fixtures_of(item):
                 _put_first(item, "cassette")
                 try:
-                    self._paths[item.nodeid] = self._path_of(item, self._options_of(item, {}))
+                    options = self._options_of(item, {})
+                    if any(marker.args or marker.kwargs for marker in item.iter_markers("cassette")):
+                        _check_values(options)
+                    self._paths[item.nodeid] = self._path_of(item, options)
                 except UsageError as exc:
-                    raise pytest.UsageError(str(exc)) from None
+                    raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.cassette: {exc}") from None
         # two tests that name one file mean it
         own = {test: str(path) for test, path in self._paths.items()}
         if clash := find_clash({test: path for test, path in own.items() if list(own.values()).count(path) == 1}):
@@ -129,13 +147,7 @@ class Suite:
 
         if self._config.getini("cassettes_allow_loopback") and is_loopback(host):
             return None
-        return LiveCallBlocked(
-            host,
-            "by an agent outside of any cassette, in a test run that uses cassettes",
-            "Mark the test with @pytest.mark.cassette; one that is to go live with @pytest.mark.cassette(mode='off'). "
-            "In a fixture that tests share, ask the model under 'with cassette_named(\"name\"):'. Servers of this "
-            "machine: cassettes_allow_loopback = true in the configuration of pytest",
-        )
+        return LiveCallBlocked(host, "by an agent outside of any cassette, in a test run that uses some", _WAYS_OUT)
 
     # --- the cassette of a test ---------------------------------------------------------------------------------
 
@@ -187,9 +199,9 @@ class Suite:
     def _options_of(self, item: pytest.Item, settings: Mapping[str, object]) -> dict[str, object]:
         """Return what a test's cassette is opened with: of markers the nearest counts, key by key."""
         options = self._defaults()
-        options.update(_checked(settings, "the fixture cassette_settings"))
+        options.update(_checked(settings, "the fixture cassette_settings: "))
         for marker in reversed(list(item.iter_markers("cassette"))):
-            options.update(_marker_options(marker, item.nodeid))
+            options.update(_marker_options(marker))
         return options
 
     def _defaults(self) -> dict[str, object]:
@@ -237,7 +249,11 @@ class Suite:
         """Put the cassette in force for a body that is a coroutine, too; fail a test that swallowed an error."""
         running = self._running
         if running is None or running.item is not item:
-            return (yield)
+            try:
+                return (yield)
+            except Exception as exc:
+                _leave_out_ours(exc)
+                raise
         try:
             with _in_coroutine(item, running.in_force):
                 result = yield
@@ -245,8 +261,7 @@ class Suite:
         except BaseException as exc:
             running.error = exc
             running.opened.raise_swallowed(exc)
-            if isinstance(exc, CassetteError):
-                _leave_out_ours(exc)
+            _leave_out_ours(exc)
             raise
         return result
 
@@ -307,8 +322,8 @@ class Suite:
         @contextmanager
         def cassette_named(name: str, **options: object) -> Iterator[Cassette]:
             """Open the cassette `name`.yaml of the folder of cassettes; the options are those of agentkit.cassette."""
-            given = {**self._defaults(), **_checked(settings, "the fixture cassette_settings")}
-            given.update(_checked(options, f"cassette_named({name!r})"))
+            given = {**self._defaults(), **_checked(settings, "the fixture cassette_settings: ")}
+            given.update(_checked(options, f"cassette_named({name!r}): "))
             path = self._folder / cast("str", given.get("path") or f"{name}.yaml")
             opened = self._make(path, given, test=name, pytest="pytest", places=_base_place(self._config))
             recovered = _count_left(path)
@@ -413,11 +428,13 @@ class Suite:
         self._undo.close()
 
 
-def _leave_out_ours(error: CassetteError) -> None:
+def _leave_out_ours(error: BaseException) -> None:
     """End the traceback where the test calls agentkit: what a cassette says is about the test."""
+    from agentkit.testing import LiveCallBlocked
+
+    if not isinstance(error, CassetteError | LiveCallBlocked):
+        return
     entry = error.__traceback__
-    while entry is not None and _is_ours(entry.tb_frame):
-        entry = entry.tb_next  # the way here, which pytest leaves out itself
     while entry is not None and entry.tb_next is not None:
         if _is_ours(entry.tb_next.tb_frame):
             entry.tb_next = None
@@ -425,7 +442,8 @@ def _leave_out_ours(error: CassetteError) -> None:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).startswith(f"{PACKAGE}.")
+    name = str(frame.f_globals.get("__name__", ""))
+    return name.startswith(f"{PACKAGE}.") and name != __name__  # this module is on the way to the test
 
 
 def _put_back(name: str, value: str | None) -> None:
@@ -488,19 +506,27 @@ def _in_coroutine(item: pytest.Item, in_force: tape.Tape | None) -> Iterator[Non
         item.obj = body  # type: ignore[attr-defined]
 
 
-def _marker_options(marker: pytest.Mark, test: str) -> dict[str, object]:
+def _marker_options(marker: pytest.Mark) -> dict[str, object]:
     if len(marker.args) > 1:
-        raise UsageError(f"{test}: @pytest.mark.cassette takes one path, and options by name; it got {marker.args!r}.")
+        raise UsageError(f"it takes one path, and options by name; it got {marker.args!r}.")
     given: dict[str, object] = dict(marker.kwargs)
     if marker.args:
         given["path"] = marker.args[0]
-    return _checked(given, f"{test}: @pytest.mark.cassette")
+    return _checked(given)
 
 
-def _checked(options: Mapping[str, object], where: str) -> dict[str, object]:
-    if unknown := sorted(options.keys() - OPTIONS):
-        raise UsageError(f"{where} has {', '.join(map(repr, unknown))}; allowed are {', '.join(sorted(OPTIONS))}.")
+def _checked(options: Mapping[str, object], where: str = "") -> dict[str, object]:
+    if unknown := ", ".join(map(repr, sorted(options.keys() - OPTIONS))):
+        raise UsageError(f"{where}no option is {unknown}; allowed are {', '.join(sorted(OPTIONS))}.")
     return dict(options)
+
+
+def _check_values(options: Mapping[str, object]) -> None:
+    """Raise `UsageError` for values that no cassette takes, before any test has run."""
+    from agentkit.cassettes.session import Cassette
+
+    given = {"path": "x.yaml", **options}
+    Cassette(**given)  # type: ignore[arg-type]
 
 
 def _places(request: pytest.FixtureRequest) -> dict[str, str]:
