@@ -42,6 +42,7 @@ class Journal:
         self._mend_end(data)
         self.recovered = parse_journal(data, name=str(self.path))
         self._offset = 1 + max(_numbers(data), default=-1)
+        self._holds_any = self._offset > 0
 
     def _open(self, path: Path) -> BinaryIO:
         while True:
@@ -82,6 +83,7 @@ class Journal:
 
     def append(self, number: int, interaction: Interaction, parent: int | None) -> None:
         """Write down an exchange that has ended, before anything is done with its answer."""
+        self._holds_any = True
         before = None if parent is None else self._offset + parent
         self._append({"n": self._offset + number, **_encode(interaction, before)})
 
@@ -104,8 +106,7 @@ class Journal:
         file, self._file = self._file, None
         if file is None:
             return
-        is_empty = file.seek(0, os.SEEK_END) == 0
-        if not keep or is_empty:
+        if not keep or not self._holds_any:
             with contextlib.suppress(OSError):
                 self.path.unlink()  # while the lock is held: nobody else has written to it
         file.close()

@@ -52,6 +52,7 @@ def write_result(
 
     What is the same as before keeps its lines. Raises `CassetteError`; then nothing has changed on the disk.
     """
+    __tracebackhide__ = True  # of pytest: it would show the text, secrets and all
     path = file.pending if propose else file.path
     text = form.dump(recording if before is None else carried_over(recording, before))
     check_secrets(text, path, _remedy_for_secrets(terms))
@@ -75,6 +76,7 @@ def drop_pending(file: CassetteFile) -> None:
 
 def check_secrets(text: str, path: Path, remedy: str) -> None:
     """Refuse text that holds a secret. Raises `CassetteError`, which names the place and never the value."""
+    __tracebackhide__ = True
     findings = secrets_of(text)
     if findings:
         listed = "; ".join(map(str, findings[:5]))

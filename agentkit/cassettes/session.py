@@ -169,6 +169,7 @@ class Cassette:
 
         Raises the first mismatch again where something swallowed it.
         """
+        __tracebackhide__ = True
         if not self._is_open:
             return
         self._is_open = self._exchanges.is_open = False
@@ -213,6 +214,7 @@ class Cassette:
 
     def _conclude(self, *, failed: bool) -> None:
         """Write the result where it belongs, and let go of the journal once it is safe."""
+        __tracebackhide__ = True
         is_safe = False
         try:
             self._write(failed=failed)
@@ -222,6 +224,7 @@ class Cassette:
                 self._journal.close(keep=not is_safe)
 
     def _write(self, *, failed: bool) -> None:
+        __tracebackhide__ = True
         exchanges = self._exchanges
         live = [entry for entry in exchanges.entries if entry.index is None and entry.interaction is not None]
         has_answer = any(entry.interaction is not None and entry.interaction.status is not None for entry in live)

@@ -331,6 +331,22 @@ def test_a_marker_that_records_is_refused_in_ci(project: Project) -> None:
     assert server.requests == []
 
 
+def test_a_secret_is_refused_and_shown_nowhere(project: Project) -> None:
+    secret = "sk-proj-" + "aB3dE5fG7h" * 4
+    project.write("@pytest.mark.cassette\ndef test_coat():\n    ask()\n")
+    for _ in range(2):
+        result, _ = project.run_live(
+            "--cassettes=record", "-vv", "--showlocals", script=lambda _: f"Take a coat, and the key {secret}."
+        )
+        result.assert_outcomes(passed=1, errors=1)
+        shown = lines_of(result)
+        assert "it would hold what looks like a secret: OpenAI key at interactions[0].response" in shown
+        assert '@pytest.mark.cassette(scrub=[r"..."])' in shown
+        assert "then pytest test_chat.py::test_coat --cassettes=record" in shown
+        assert secret not in shown
+        assert project.files() == []
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -153,6 +153,7 @@ class Suite:
 
     def open_for(self, request: pytest.FixtureRequest, settings: Mapping[str, object]) -> Iterator[Cassette]:
         """Open the cassette of a test, and close it when the fixtures that came after it are gone."""
+        __tracebackhide__ = True
         item = cast("pytest.Item", request.node)
         options = self._options_of(item, settings)
         path = self._path_of(item, options)
