@@ -225,6 +225,8 @@ class Chat:
                 raise
             self.note("Ctrl-D ends the chat.")
             return
+        if self._interrupts.is_final:  # it came over a half-written line, which the editor has taken back
+            raise KeyboardInterrupt
         try:
             self._obey(entry, lines)
         except KeyboardInterrupt:  # in the middle of a command

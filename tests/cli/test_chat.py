@@ -542,6 +542,8 @@ def test_a_closed_window_ends_in_order(shell: Shell, busy: bool) -> None:
     terminal.type("hi\r", "1 items", READY)
     if busy:
         terminal.type("wait\r", "The first half")
+    else:
+        terminal.type("Z", "Z")  # the prompt has begun to read keys, which is after all else that it begins
     terminal.interrupt(signal.SIGTERM)
     assert terminal.end() == 128 + signal.SIGTERM
     assert len(read_transcript(shell.folder / "talk.json").entries) == (3 if busy else 2)
