@@ -7,7 +7,6 @@ cassettes let out. Loaded by `pytest_plugin.py`, where a test uses a cassette.
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import shlex
 from contextlib import ExitStack, contextmanager
@@ -22,7 +21,16 @@ from agentkit.cassettes import modes
 from agentkit.cassettes.files import CassetteFile
 from agentkit.cassettes.matching.mismatch import advice
 from agentkit.cassettes.review.usage import Played, Usage, write_usage
+from agentkit.cassettes.suite.items import (
+    fixtures_of,
+    has_teardown,
+    in_coroutine,
+    leave_out_ours,
+    names_errors,
+    put_first,
+)
 from agentkit.cassettes.suite.naming import find_clash, name_cassette
+from agentkit.cassettes.suite.options import check_markers, checked, options_of, settings_of
 from agentkit.cassettes.suite.outcomes import (
     Outcome,
     decode_outcomes,
@@ -36,16 +44,11 @@ from agentkit.errors import CassetteError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from types import FrameType
 
     from agentkit.cassettes.modes import Mode, Sharing
     from agentkit.cassettes.review.usage import Session
     from agentkit.cassettes.session import Cassette
 
-OPTIONS = frozenset({"path", "mode", "tools", "match", "scrub", "ignore", "speed", "patch", "timings"})
-
-PACKAGE = __name__.partition(".")[0]
-INSTALLED = frozenset({"site-packages", "dist-packages"})
 NARROWING = ("lf", "ignore", "ignore_glob", "deselect", "keyword", "markexpr")
 """Options of pytest that leave tests out."""
 
@@ -120,13 +123,11 @@ class Suite:
     def begin(self, items: Sequence[pytest.Item]) -> None:
         """Take notice of the tests that use cassettes, and refuse the network to agentkit's clients from here on."""
         for item in items:
-            if item.get_closest_marker("cassette") is not None or "cassette" in _fixtures_of(item):
-                _put_first(item, "cassette")
+            if item.get_closest_marker("cassette") is not None or "cassette" in fixtures_of(item):
+                put_first(item, "cassette")
                 try:
-                    options = self._options_of(item, {})
-                    if any(marker.args or marker.kwargs for marker in item.iter_markers("cassette")):
-                        _check_values(options)
-                    self._paths[item.nodeid] = self._path_of(item, options)
+                    check_markers(item)
+                    self._paths[item.nodeid] = self._path_of(item, options_of(item, {}))
                 except UsageError as exc:
                     raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.cassette: {exc}") from None
         # two tests that name one file mean it
@@ -155,7 +156,7 @@ class Suite:
         """Open the cassette of a test, and close it when the fixtures that came after it are gone."""
         __tracebackhide__ = True
         item = cast("pytest.Item", request.node)
-        options = self._options_of(item, settings)
+        options = options_of(item, settings)
         path = self._path_of(item, options)
         opened = self._make(path, options, test=item.nodeid, pytest=self._command(item, path), places=_places(request))
         recovered = _count_left(path)
@@ -197,22 +198,6 @@ class Suite:
             return "adds"
         return "shared" if self._is_shared(path) else "alone"
 
-    def _options_of(self, item: pytest.Item, settings: Mapping[str, object]) -> dict[str, object]:
-        """Return what a test's cassette is opened with: of markers the nearest counts, key by key."""
-        options = self._defaults()
-        options.update(_checked(settings, "the fixture cassette_settings: "))
-        for marker in reversed(list(item.iter_markers("cassette"))):
-            options.update(_marker_options(marker))
-        return options
-
-    def _defaults(self) -> dict[str, object]:
-        config = self._config
-        return {
-            "timings": config.getini("cassettes_timings"),
-            "ignore": tuple(config.getini("cassettes_ignore")),
-            "scrub": tuple(config.getini("cassettes_scrub")),
-        }
-
     def _path_of(self, item: pytest.Item, options: Mapping[str, object]) -> Path:
         if (given := options.get("path")) is not None:
             return self._folder / cast("str | os.PathLike[str]", given)
@@ -253,16 +238,16 @@ class Suite:
             try:
                 return (yield)
             except Exception as exc:
-                _leave_out_ours(exc)
+                leave_out_ours(exc)
                 raise
         try:
-            with _in_coroutine(item, running.in_force):
+            with in_coroutine(item, running.in_force):
                 result = yield
             self._check_body(running)
         except BaseException as exc:
             running.error = exc
             running.opened.raise_swallowed(exc)
-            _leave_out_ours(exc)
+            leave_out_ours(exc)
             raise
         return result
 
@@ -271,7 +256,7 @@ class Suite:
         if isinstance(in_force, Unrecorded) and in_force.was_asked:
             raise in_force.error
         running.opened.raise_swallowed(None)
-        if not self._is_shared(Path.cwd() / running.opened.path) and not _has_teardown(running.item):
+        if not self._is_shared(Path.cwd() / running.opened.path) and not has_teardown(running.item):
             running.opened.check_played()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -284,7 +269,7 @@ class Suite:
         if running is None or running.item is not item or report.when == "teardown":
             return report
         is_expected = hasattr(report, "wasxfail") and report.skipped
-        if is_expected and running.opened.misses and not _names_errors(item):
+        if is_expected and running.opened.misses and not names_errors(item):
             del report.wasxfail
             report.outcome, is_expected = "failed", False
             report.longrepr = item.repr_failure(cast("pytest.ExceptionInfo[BaseException]", call.excinfo))
@@ -323,8 +308,8 @@ class Suite:
         @contextmanager
         def cassette_named(name: str, **options: object) -> Iterator[Cassette]:
             """Open the cassette `name`.yaml of the folder of cassettes; the options are those of agentkit.cassette."""
-            given = {**self._defaults(), **_checked(settings, "the fixture cassette_settings: ")}
-            given.update(_checked(options, f"cassette_named({name!r}): "))
+            given = settings_of(self._config, settings)
+            given.update(checked(options, f"cassette_named({name!r}): "))
             path = self._folder / cast("str", given.get("path") or f"{name}.yaml")
             opened = self._make(path, given, test=name, pytest="pytest", places=_base_place(self._config))
             recovered = _count_left(path)
@@ -429,105 +414,11 @@ class Suite:
         self._undo.close()
 
 
-def _leave_out_ours(error: BaseException) -> None:
-    """End the traceback where the test calls agentkit: what a cassette says is about the test."""
-    from agentkit.testing import LiveCallBlocked
-
-    if not isinstance(error, CassetteError | LiveCallBlocked):
-        return
-    entry = error.__traceback__
-    while entry is not None and entry.tb_next is not None:
-        if _is_ours(entry.tb_next.tb_frame):
-            entry.tb_next = None
-        entry = entry.tb_next
-
-
-def _is_ours(frame: FrameType) -> bool:
-    name = str(frame.f_globals.get("__name__", ""))
-    return name.startswith(f"{PACKAGE}.") and name != __name__  # this module is on the way to the test
-
-
 def _put_back(name: str, value: str | None) -> None:
     if value is None:
         os.environ.pop(name, None)
     else:
         os.environ[name] = value
-
-
-def _fixtures_of(item: pytest.Item) -> list[str]:
-    return cast("list[str]", getattr(item, "fixturenames", []))
-
-
-def _definitions(item: pytest.Item) -> Mapping[str, Sequence[pytest.FixtureDef[object]]]:
-    found = getattr(item, "_fixtureinfo", None)
-    return {} if found is None else cast("Mapping[str, Sequence[pytest.FixtureDef[object]]]", found.name2fixturedefs)
-
-
-def _put_first(item: pytest.Item, fixture: str) -> None:
-    """Have a fixture made before all others of its test, and after all that tests share."""
-    definitions = _definitions(item)
-    others = [name for name in _fixtures_of(item) if name != fixture]
-    own = (i for i, name in enumerate(others) if name in definitions and definitions[name][-1].scope == "function")
-    place = next(own, len(others))
-    item.fixturenames = [*others[:place], fixture, *others[place:]]  # type: ignore[attr-defined]
-
-
-def _has_teardown(item: pytest.Item) -> bool:
-    """Tell whether fixtures of the test may ask a model after its body: those of installed plugins don't."""
-    return any(
-        name != "cassette" and found and found[-1].scope == "function" and _is_projects_generator(found[-1].func)
-        for name, found in _definitions(item).items()
-    )
-
-
-def _is_projects_generator(function: Callable[..., object]) -> bool:
-    if not inspect.isgeneratorfunction(function) and not inspect.isasyncgenfunction(function):
-        return False
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return code is not None and not INSTALLED & set(Path(code.co_filename).parts)
-
-
-@contextmanager
-def _in_coroutine(item: pytest.Item, in_force: tape.Tape | None) -> Iterator[None]:
-    """Put a cassette in force inside of a test that is a coroutine: some plugins run it in a context made earlier."""
-    body = getattr(item, "obj", None)
-    if not inspect.iscoroutinefunction(body):
-        yield
-        return
-
-    @functools.wraps(body)
-    async def wrapped(*args: object, **kwargs: object) -> object:
-        with tape.InForce(in_force):
-            return await body(*args, **kwargs)
-
-    item.obj = wrapped  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        item.obj = body  # type: ignore[attr-defined]
-
-
-def _marker_options(marker: pytest.Mark) -> dict[str, object]:
-    if len(marker.args) > 1:
-        raise UsageError(f"it takes one path, and options by name; it got {marker.args!r}.")
-    given: dict[str, object] = dict(marker.kwargs)
-    if marker.args:
-        given["path"] = marker.args[0]
-    return _checked(given)
-
-
-def _checked(options: Mapping[str, object], where: str = "") -> dict[str, object]:
-    if unknown := ", ".join(map(repr, sorted(options.keys() - OPTIONS))):
-        raise UsageError(f"{where}no option is {unknown}; allowed are {', '.join(sorted(OPTIONS))}.")
-    return dict(options)
-
-
-def _check_values(options: Mapping[str, object]) -> None:
-    """Raise `UsageError` for values that no cassette takes, before any test has run."""
-    from agentkit.cassettes.session import Cassette
-
-    given = {"path": "x.yaml", **options}
-    Cassette(**given)  # type: ignore[arg-type]
 
 
 def _places(request: pytest.FixtureRequest) -> dict[str, str]:
@@ -551,9 +442,3 @@ def _count_left(path: Path) -> int:
     from agentkit.cassettes.journal import read_journal
 
     return len(read_journal(journal))
-
-
-def _names_errors(item: pytest.Item) -> bool:
-    """Tell whether a test says which error it expects to fail with."""
-    marker = item.get_closest_marker("xfail")
-    return marker is not None and marker.kwargs.get("raises") is not None
