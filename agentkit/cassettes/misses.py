@@ -79,9 +79,8 @@ def _remedies(terms: Terms) -> list[tuple[str, str]]:
         if pending.exists()
         else f"{terms.command('extend')}   (plays what is the same, asks the model from there on)"
     )
-    differs = f"{terms.opener}(scrub=[...]) or ignore=[...]; tools: ctx.now(), ctx.random, ctx.uuid()"
     return [
         ("the change is wanted", wanted),
-        ("it differs on each run", differs),
+        ("it differs on each run", f"{terms.scrubbing}; tools: ctx.now(), ctx.random, ctx.uuid()"),
         ("it is a bug", "mend the code; the recording is unchanged"),
     ]

@@ -94,8 +94,8 @@ def _remedy_for_secrets(terms: Terms) -> str:
             "scrub=[...] from now on."
         )
     return (
-        f'Have it replaced: {terms.opener}(scrub=[r"..."]), a pattern for it; then {terms.command(terms.mode)}. The '
-        "exchanges without it are kept, and are not asked again."
+        f"Have it replaced: {terms.scrubbing.partition(' or ')[0]}, a regular expression that finds it; then "
+        f"{terms.command(terms.mode)}. The exchanges without it are kept, and are not asked again."
     )
 
 

@@ -23,8 +23,9 @@ from agentkit.service.replies import failure
 from agentkit.service.requests import ReceivedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from agentkit.cassettes.cleaning.scrubbing import ScrubRule
     from agentkit.cassettes.interaction import Interaction, Recording
     from agentkit.service.exchanges import Exchange
 
@@ -49,6 +50,7 @@ class RecordedService:
         name: str,
         speed: float = 0,
         rules: Rules | None = None,
+        scrub: Sequence[ScrubRule] = (),
         reshapes: bool = False,
         refuse: Callable[[str], HTTPAnswer] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -57,7 +59,8 @@ class RecordedService:
         """Make a service.
 
         `name` is the cassette's, for messages. `speed` 0: at once; 1: as it came, where the recording keeps times.
-        `reshapes`: a client that streams gets answers that were recorded whole, and the other way round.
+        `rules` and `scrub` are those under which it was recorded. `reshapes`: a client that streams gets answers that
+        were recorded whole, and the other way round.
         `refuse` is given the report on a request that isn't recorded, and returns the answer to it, or raises.
         """
         self._recording = recording
@@ -67,7 +70,7 @@ class RecordedService:
         self._sleep = sleep
         self._rules = rules or Rules()
         self._refuse = refuse or not_found
-        self._cleaner = Cleaner.here((), {})
+        self._cleaner = Cleaner.here(scrub, {})
         self._lock = threading.Lock()
         self._shelves = [_Shelf(recording, self._rules, self._cleaner)]
         if reshapes:

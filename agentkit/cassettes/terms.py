@@ -35,6 +35,8 @@ class Terms:
         return self.rerun.replace("{mode}", mode) if self.rerun else f'cassette("{self.path}", mode="{mode}")'
 
     @property
-    def opener(self) -> str:
-        """What takes the options of the cassette."""
-        return "@pytest.mark.cassette" if self.rerun.startswith("pytest") else "cassette"
+    def scrubbing(self) -> str:
+        """How this takes a pattern for what is to be replaced, and a field that doesn't count."""
+        if self.rerun.startswith("pytest"):
+            return "@pytest.mark.cassette(scrub=[...]) or ignore=[...]"
+        return "--scrub PATTERN or --ignore PATH" if self.rerun else "cassette(scrub=[...]) or ignore=[...]"

@@ -9,7 +9,7 @@ import click
 
 import agentkit
 from agentkit.cli.cassettes.commands import cassettes
-from agentkit.cli.parameters import FILE, complete_file
+from agentkit.cli.parameters import FILE, IGNORE, SCRUB, complete_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,8 @@ def app() -> None:
 @click.option("--save", type=FILE, help="Write the conversation to this file, however the run ends.")
 @click.option("--continue", "continued", type=FILE, help="Go on from a conversation that --save wrote.")
 @click.option("--cassette", type=FILE, help="Run in this cassette; AGENTKIT_CASSETTES says how, by default it replays.")
+@IGNORE
+@SCRUB
 @click.option("--from-turn", type=int, metavar="K", help="Take the cassette's turns up to K as given, and go on live.")
 @click.option("--rerun-tools", is_flag=True, help="Run the calls of turn K anew, with the tools as they are.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object instead, errors included.")
@@ -74,6 +76,8 @@ def run(
     save: Path | None,
     continued: Path | None,
     cassette: Path | None,
+    ignore: tuple[str, ...],
+    scrub: tuple[str, ...],
     from_turn: int | None,
     rerun_tools: bool,
     as_json: bool,
@@ -109,6 +113,8 @@ def run(
             save=save,
             continued=continued,
             cassette=cassette,
+            ignore=ignore,
+            scrub=scrub,
             from_turn=from_turn,
             rerun_tools=rerun_tools,
             reasoning=reasoning,
@@ -260,6 +266,8 @@ def replay(file: Path, speed: float | None, reasoning: bool) -> int:
 @click.argument("script", required=False, type=FILE, shell_complete=complete_file)
 @click.option("--cassette", type=FILE, help="Serve this recording instead of a script.")
 @click.option("--speed", type=click.FloatRange(min=0), help="Of a recording: 0 at once (the default), 1 as it came.")
+@IGNORE
+@SCRUB
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--model", "models", multiple=True, metavar="NAME", help="A model it knows; may be given several times.")
@@ -275,6 +283,8 @@ def serve(
     script: Path | None,
     cassette: Path | None,
     speed: float | None,
+    ignore: tuple[str, ...],
+    scrub: tuple[str, ...],
     host: str,
     port: int,
     models: tuple[str, ...],
@@ -308,6 +318,8 @@ def serve(
             script=script,
             cassette=cassette,
             speed=speed,
+            ignore=ignore,
+            scrub=scrub,
             host=host,
             port=port,
             models=models,

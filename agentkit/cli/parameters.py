@@ -7,6 +7,12 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+IGNORE = click.option(
+    "--ignore", multiple=True, metavar="PATH", help="A field of requests that doesn't count, as tools[*].description."
+)
+SCRUB = click.option(
+    "--scrub", multiple=True, metavar="PATTERN", help="What the recording has replaced, a regular expression."
+)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 

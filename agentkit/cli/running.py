@@ -47,6 +47,8 @@ class RunOptions:
     save: Path | None = None
     continued: Path | None = None
     cassette: Path | None = None
+    ignore: tuple[str, ...] = ()
+    scrub: tuple[str, ...] = ()
     from_turn: int | None = None
     rerun_tools: bool = False
     reasoning: bool = False
@@ -82,6 +84,8 @@ class Conversation:
     def prepare(self) -> None:
         """Check and load all that can be before a request is made. Raises UsageError."""
         options = self._options
+        if options.cassette is None and (options.ignore or options.scrub):
+            raise UsageError("--ignore and --scrub are for --cassette FILE. Give it as well, or leave them out.")
         if options.save is not None:
             check_writable(options.save)
         if options.continued is not None:
@@ -117,8 +121,12 @@ class Conversation:
             return self._run_live()
         from agentkit.cassettes.session import Cassette
 
-        # a run in a terminal streams, whatever was recorded
-        self._tape = Cassette(path, ignore=["stream"], rerun=f"AGENTKIT_CASSETTES={{mode}} {_command(self._options)}")
+        self._tape = Cassette(
+            path,
+            ignore=[*self._options.ignore, "stream"],  # a run in a terminal streams, whatever was recorded
+            scrub=self._options.scrub,
+            rerun=f"AGENTKIT_CASSETTES={{mode}} {_command(self._options)}",
+        )
         with self._tape:
             return self._run_live()
 
@@ -244,14 +252,16 @@ def _read_prompt(given: str | None, transcript: Transcript) -> str | None:
 
 def _command(options: RunOptions) -> str:
     """Return the command that asks for the same run."""
-    named = {
-        "--continue": options.continued,
-        "--cassette": options.cassette,
-        "--model": options.model,
-        "--base-url": options.base_url,
-        "--max-turns": options.max_turns,
-    }
-    given = [str(word) for name, value in named.items() if value is not None for word in (name, value)]
+    named = [
+        ("--continue", options.continued),
+        ("--cassette", options.cassette),
+        *(("--ignore", path) for path in options.ignore),
+        *(("--scrub", pattern) for pattern in options.scrub),
+        ("--model", options.model),
+        ("--base-url", options.base_url),
+        ("--max-turns", options.max_turns),
+    ]
+    given = [str(word) for name, value in named if value is not None for word in (name, value)]
     return shlex.join(["agentkit", "run", options.target, *filter(None, [options.prompt]), *given])
 
 

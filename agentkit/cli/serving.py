@@ -21,6 +21,8 @@ class ServeOptions:
     script: Path | None
     cassette: Path | None
     speed: float | None
+    ignore: tuple[str, ...]
+    scrub: tuple[str, ...]
     host: str
     port: int
     models: tuple[str, ...]
@@ -62,8 +64,9 @@ def _serve_script(script: Path, options: ServeOptions) -> None:
     from agentkit.service.http import serve
     from agentkit.service.loading import load_script
 
-    if options.speed is not None:
-        raise UsageError("--speed is for --cassette; a script says itself where it waits.")
+    given = {"--speed": options.speed is not None, "--ignore": options.ignore, "--scrub": options.scrub}
+    if wrong := [name for name, value in given.items() if value]:
+        raise UsageError(f"{', '.join(wrong)}: for --cassette only.")
     serve(
         load_script(script),
         host=options.host,
@@ -100,6 +103,8 @@ def _serve_cassette(path: Path, options: ServeOptions) -> None:
             file.read(),
             name=str(path),
             speed=options.speed or 0,
+            ignore=options.ignore,
+            scrub=options.scrub,
             api_key=options.api_key,
             requests_per_minute=options.requests_per_minute,
             log=options.log,

@@ -341,7 +341,7 @@ def test_a_secret_is_refused_and_shown_nowhere(project: Project) -> None:
         result.assert_outcomes(passed=1, errors=1)
         shown = lines_of(result)
         assert "it would hold what looks like a secret: OpenAI key at interactions[0].response" in shown
-        assert '@pytest.mark.cassette(scrub=[r"..."])' in shown
+        assert "Have it replaced: @pytest.mark.cassette(scrub=[...]), a regular expression" in shown
         assert "then pytest test_chat.py::test_coat --cassettes=record" in shown
         assert secret not in shown
         assert project.files() == []

@@ -13,6 +13,7 @@ pytest.importorskip("yaml", reason="needs the extra 'cassettes'")
 
 from agentkit import Agent, Client, NotFound, RetryPolicy, tool
 from agentkit.cassettes.interaction import Body, Failure, Interaction
+from agentkit.cassettes.matching.rules import Rules
 from agentkit.cassettes.service import RecordedService
 from agentkit.cassettes.serving import serving
 from agentkit.service.app import ConnectionCut
@@ -209,3 +210,16 @@ def test_a_stream_that_broke_off_is_no_whole_answer() -> None:
         text, _ = run(Client(server.base_url, "any", retry=RETRY), streamed=False)
         assert [each["reply"] for each in server.requests] == [["turn 1"], ["turn 2"]]
     assert text == "Take a coat."
+
+
+def test_a_client_is_answered_under_the_rules_that_it_was_recorded_under() -> None:
+    body = asking([user("Job <scrubbed>?")], temperature=1)
+    recording = recorded(plain(body, answered([message("Done.")])))
+    served = service(recording, rules=Rules(["temperature"]), scrub=[r"job-\d+"])
+
+    def status(prompt: str) -> int:
+        asked = asking([user(prompt)], temperature=2)
+        return asyncio.run(served.handle("POST", "/v1/responses", {}, asked)).status
+
+    assert status("Job job-17?") == 200
+    assert status("Job 17?") == 404

@@ -479,6 +479,7 @@ def test_what_was_recorded_is_gone_on_from_live(recorded_talk: Shell, args: tupl
         (("--cassette", "x.yaml", "--from-turn", "3"), "the recording has nothing after that turn. Give a prompt"),
         (("--from-turn", "1"), "--from-turn goes on from a recording. Give --cassette FILE"),
         (("Hi", "--cassette", "x.yaml", "--rerun-tools"), "--rerun-tools is for the calls of the turn"),
+        (("Hi", "--ignore", "tools"), "--ignore and --scrub are for --cassette FILE."),
         (("--cassette", "none.yaml", "--from-turn", "1"), "none.yaml: there is no such file"),
     ],
 )
@@ -508,6 +509,9 @@ def test_a_run_in_a_cassette_is_recorded_replayed_and_extended(shell: Shell) -> 
     assert "CassetteMismatch" in other.stderr
     assert "AGENTKIT_CASSETTES=extend agentkit run weather_agent.py" in " ".join(other.stderr.split())
     assert other.returncode == 1
+    assert "--scrub PATTERN or --ignore PATH" in other.stderr
+    asked = ("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml", "--ignore", "input[0].content")
+    assert shell.run(*asked).stdout == "Take a coat.\n"
     extended = shell.run("run", "weather_agent.py", "Hat?", "--cassette", "tapes/x.yaml", AGENTKIT_CASSETTES="extend")
     assert extended.stdout == "Changed.\n"
     assert extended.stderr.splitlines()[-1].endswith("agentkit cassettes review tapes/x.yaml")
