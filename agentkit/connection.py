@@ -8,6 +8,7 @@ import ipaddress
 import os
 import select
 import ssl
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, TypedDict, cast
 
@@ -37,8 +38,9 @@ class Connection(asyncio.Protocol):
     so at once and closes, and whoever only sends then gets a broken pipe instead of the answer.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, *, awaits_tls: bool = False) -> None:
         self._place = place
+        self._awaits_tls = awaits_tls  # what comes before is nobody's word
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._raw: asyncio.Transport | None = None  # the same one, or what is below its TLS
@@ -63,8 +65,16 @@ class Connection(asyncio.Protocol):
         self._raw = self._raw or self._transport
         self._transport.set_write_buffer_limits(high=1)  # 0 makes asyncio's TLS pause and go on by turns
 
+    def secured(self, transport: asyncio.Transport) -> None:
+        """Go on over TLS."""
+        self._awaits_tls = False
+        self.connection_made(transport)
+
     def data_received(self, data: bytes) -> None:
         reader = self._reader
+        if self._awaits_tls:
+            self.abort()
+            return
         if reader is None and not self._has_served and len(self._early) < HELD_BYTES:
             self._early += data  # the server speaks first: "102 Processing", or a refusal
             return
@@ -199,7 +209,7 @@ class Connection(asyncio.Protocol):
                 reader.finish()
             except TransportError as cut:
                 error = cut
-        if error is not None and not reader.has_begun and (exc is None or self._has_served):
+        if error is not None and not reader.has_begun and self._has_served:
             error.kind = "stale"  # a server may close a kept connection at any moment
         return error
 
@@ -210,7 +220,7 @@ class Connection(asyncio.Protocol):
         try:
             async with asyncio.timeout(write_s):
                 for start in range(0, len(body), PIECE_BYTES):
-                    while self._has_news():  # noqa: ASYNC110  (the loop hears what is there at its next turn)
+                    while self.has_news():  # noqa: ASYNC110  (the loop hears what is there at its next turn)
                         await asyncio.sleep(0)
                     if await self._is_cut_short():
                         return
@@ -230,7 +240,7 @@ class Connection(asyncio.Protocol):
             await self._event()
         return True
 
-    def _has_news(self) -> bool:
+    def has_news(self) -> bool:
         """Tell whether the socket has something to read: writing to one that was closed loses it."""
         sock = self._transport.get_extra_info("socket") if self._transport is not None else None
         if sock is None or self._is_paused:
@@ -251,9 +261,10 @@ class Connection(asyncio.Protocol):
             with contextlib.suppress(OSError):  # nothing there, or it is closed
                 data = os.read(sock.fileno(), PIECE_BYTES)
         protocol = raw.get_protocol()
-        if data and isinstance(protocol, asyncio.BufferedProtocol):  # TLS
-            memoryview(protocol.get_buffer(len(data)))[: len(data)] = data
-            protocol.buffer_updated(len(data))
+        if data and hasattr(protocol, "buffer_updated"):  # TLS, of asyncio or uvloop
+            below = cast("asyncio.BufferedProtocol", protocol)
+            memoryview(below.get_buffer(len(data)))[: len(data)] = data
+            below.buffer_updated(len(data))
         elif data:
             cast("asyncio.Protocol", protocol).data_received(data)
 
@@ -287,7 +298,7 @@ async def connect(
 ) -> Connection:
     """Return a new connection; the time holds for connecting, and again for TLS."""
     loop = asyncio.get_running_loop()
-    connection = Connection(place)
+    connection = Connection(place, awaits_tls=tls is not None)
     staggers = isinstance(loop, asyncio.BaseEventLoop) and not _is_address(host)  # uvloop doesn't know how
     options: Stagger = {"happy_eyeballs_delay": STAGGER_S} if staggers else {}
     try:
@@ -305,6 +316,8 @@ async def connect(
 async def _secure(
     connection: Connection, transport: asyncio.Transport, tls: ssl.SSLContext, name: str, timeout_s: float | None
 ) -> None:
+    if transport.is_closing():
+        raise ConnectionResetError("it sent plain text before the TLS handshake, or closed the connection")
     try:
         async with asyncio.timeout(timeout_s):
             secured = await asyncio.get_running_loop().start_tls(transport, connection, tls, server_hostname=name)
@@ -313,7 +326,7 @@ async def _secure(
         raise
     if secured is None:  # the loop's way to say that the connection went meanwhile
         raise ConnectionResetError("the connection was closed")
-    connection.connection_made(secured)
+    connection.secured(secured)
 
 
 def _is_address(host: str) -> bool:
@@ -343,7 +356,7 @@ def _said(exc: BaseException) -> str:
 class Connections:
     """The connections that belong to one event loop."""
 
-    __slots__ = ("_closer", "_idle", "_open")
+    __slots__ = ("__weakref__", "_closer", "_idle", "_open")
 
     def __init__(self) -> None:
         self._idle: deque[Connection] = deque()  # the one used last stands last
@@ -357,7 +370,7 @@ class Connections:
             self._drop(idle.popleft())
         while idle:
             connection = idle.pop()
-            if connection.is_usable:
+            if connection.is_usable and not connection.has_news():  # an end, or what nobody asked for
                 return connection
             self._drop(connection)
         return None
@@ -368,7 +381,7 @@ class Connections:
         if self._closer is None:
             # A loop that shuts down closes its async generators, and closes one that is garbage collected:
             # so the connections end with their loop or with their client, whichever goes first.
-            self._closer = _closing(self._open)
+            self._closer = _closing(weakref.ref(self), self._open)
             await anext(self._closer)
 
     async def give_back(self, connection: Connection) -> None:
@@ -386,15 +399,22 @@ class Connections:
             closer, self._closer = self._closer, None
             await closer.aclose()
 
+    def forget(self) -> None:
+        """Let go of all that knows the loop, which a client would keep otherwise for as long as it lives."""
+        self._idle.clear()
+        self._closer = None
+
     def _drop(self, connection: Connection) -> None:
         connection.abort()
         self._open.discard(connection)
 
 
-async def _closing(connections: set[Connection]) -> AsyncGenerator[None]:
+async def _closing(home: weakref.ref[Connections], connections: set[Connection]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
+        if (found := home()) is not None:
+            found.forget()
         left = list(connections)
         connections.clear()
         for connection in left:

@@ -13,7 +13,7 @@ What kind of failure it was comes first, since kinds differ in how often it make
 | certificate, other 4xx, 501, 505, spent quota, a wait longer than `max_hint_s`, the total deadline | none |
 
 The server's `x-should-retry` goes before its code, and the code before its status. No row gets more than the policy's
-attempts, and each retry but the one with a new key is paid from the client's budget (see `Budget`).
+attempts, and each retry is paid from the client's budget (see `Budget`), but for the two that are made at once.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ class Attempts:
         return kind
 
     def _can_pay(self, error: AgentkitError) -> bool:
-        # A new key is no second try of the same thing: a server that is down doesn't look at keys.
-        if self._budget is None or self._kinds[-1] == "unauthorized" or self._budget.spend():
+        # A new key is no second try of the same thing, and neither is what was sent to a connection that was closed.
+        if self._budget is None or self._kinds[-1] in AT_ONCE or self._budget.spend():
             return True
         error.add_note("Not tried again: too many of this client's requests failed, and its retry budget is spent.")
         _log.info("the retry budget is spent: attempt %d is the last: %s", len(self.failed) + 1, error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import operator
 import ssl
+import weakref
 from typing import TYPE_CHECKING
 
 import httpcore
@@ -99,7 +100,7 @@ class Pool:
 class Pools:
     """The pools that belong to one event loop."""
 
-    __slots__ = ("_closer", "_pools")
+    __slots__ = ("__weakref__", "_closer", "_pools")
 
     def __init__(self) -> None:
         self._pools: list[Pool] = []
@@ -110,7 +111,7 @@ class Pools:
         if self._closer is None:
             # A loop that shuts down closes its async generators, and closes one that is garbage collected:
             # so the connections end with their loop or with their client, whichever goes first.
-            self._closer = _closing(self._pools)
+            self._closer = _closing(weakref.ref(self), self._pools)
             await anext(self._closer)
         for pool in self._pools:
             if pool.busy < PER_POOL:
@@ -118,16 +119,22 @@ class Pools:
         self._pools.append(pool := Pool(make()))
         return pool
 
+    def forget(self) -> None:
+        """Let go of what knows the loop, which a client would keep otherwise for as long as it lives."""
+        self._closer = None
+
     async def aclose(self) -> None:
         if self._closer is not None:
             closer, self._closer = self._closer, None
             await closer.aclose()
 
 
-async def _closing(pools: list[Pool]) -> AsyncGenerator[None]:
+async def _closing(home: weakref.ref[Pools], pools: list[Pool]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
+        if (found := home()) is not None:
+            found.forget()
         for pool in pools:
             await pool.transport.aclose()
         pools.clear()

@@ -431,7 +431,10 @@ def is_watched() -> bool:
     for package, kind in _WATCHED:
         module = sys.modules.get(package)
         if module is not None:
-            function = getattr(module, kind).handle_async_request
+            # a thread may be importing it just now: then nobody has replaced anything yet
+            function = getattr(getattr(module, kind, None), "handle_async_request", None)
+            if function is None:
+                continue
             # by the file that it is from: wrappers copy the name
             written_in = getattr(getattr(function, "__code__", None), "co_filename", "")
             if not written_in.startswith(module.__path__[0]):

@@ -171,8 +171,9 @@ def test_retries_are_paid_from_the_budget(caplog):
         "Not tried again: too many of this client's requests failed, and its retry budget is spent."
     ]
     assert "the retry budget is spent: attempt 3 is the last: answered 503" in caplog.text
-    for failure in (TransportError("x"), transport("stale"), ProtocolError("x"), status(429, hint=1.0)):
+    for failure in (TransportError("x"), ProtocolError("x"), status(429, hint=1.0)):
         assert waits(failure, budget=budget) == [None]
+    assert waits(transport("stale"), budget=budget) == [0.0, None]  # what is sent again at once is no second try
 
 
 def test_what_is_not_tried_again_costs_nothing():

@@ -9,7 +9,10 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
+import types
+import weakref
 import zlib
 
 import httpx
@@ -17,7 +20,7 @@ import pytest
 
 from agentkit.address import parse_address
 from agentkit.client import Client
-from agentkit.connection import connect
+from agentkit.connection import Connection, connect
 from agentkit.errors import (
     BadRequest,
     ProtocolError,
@@ -29,7 +32,7 @@ from agentkit.errors import (
 )
 from agentkit.http1 import encode_head
 from agentkit.retry import RetryPolicy
-from agentkit.wire import MAX_BODY_BYTES, Timeouts, Wire
+from agentkit.wire import MAX_BODY_BYTES, Timeouts, Wire, is_watched
 from tests.byte_server import (
     LAST_CHUNK,
     OPENED,
@@ -274,6 +277,50 @@ def test_surplus_bytes_are_not_the_next_answer():
         assert client.respond_sync(BODY).output_text == "first"
         assert client.respond_sync(BODY).output_text == "second"
     assert server.connections == 2
+
+
+def test_what_comes_between_two_requests_is_not_the_next_answer():
+    """The event loop was busy meanwhile, and has read nothing."""
+    has_sent = threading.Event()
+
+    def late(connection):
+        connection.request()
+        connection.send(plain("first"))
+        connection.server.waiting.wait()
+        connection.send(plain("evil"))
+        has_sent.set()
+        connection.request()
+
+    async def main(server):
+        async with Client(server.url, trust_env=False) as client:
+            assert (await client.respond(BODY)).output_text == "first"
+            server.waiting.set()
+            assert has_sent.wait(5)
+            assert (await client.respond(BODY)).output_text == "second"
+            assert client.stats.attempts == 2
+
+    with byte_server(late, serve(plain("second"))) as server:
+        asyncio.run(main(server))
+    assert server.connections == 2
+
+
+def test_a_client_lets_go_of_loops_that_have_ended():
+    loops = []
+
+    async def main(client):
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await client.respond(BODY)
+
+    with byte_server(serve(plain())) as server, Client(server.url, trust_env=False) as client:
+        for _ in range(3):
+            asyncio.run(main(client))
+        gc.collect()
+        assert [loop() for loop in loops] == [None] * 3
+
+
+def test_a_module_that_is_just_being_imported_watches_nothing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx", types.ModuleType("httpx"))
+    assert not is_watched()
 
 
 @pytest.mark.parametrize("reply", [plain(), streamed()], ids=["plain", "streamed"])
@@ -656,6 +703,50 @@ def test_a_certificate_that_is_trusted(certificate, trusted):
     verify = {"file": pem, "context": ssl.create_default_context(cafile=pem), "unchecked": False}[trusted]
     with tls_server(certificate, serve(plain())) as server:
         assert ask(secure(server), verify=verify) == "Hi"
+
+
+def test_plain_text_before_the_handshake_is_no_answer():
+    """Somebody on the way may say anything there, and could wait for the genuine server to do the handshake."""
+
+    async def main(server):
+        address = parse_address(server.url)
+        connection = Connection("x", awaits_tls=True)
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: connection, address.host, address.port)
+        await connection.closed()
+        assert not connection.is_usable
+
+    with byte_server(lambda connection: connection.send(plain("injected"))) as server:
+        asyncio.run(main(server))
+
+
+@pytest.mark.parametrize("in_the_middle", [True, False])
+def test_uvloop_over_tls(certificate, in_the_middle):
+    """Its start_tls takes turns of the loop, and it has a TLS protocol of its own."""
+    uvloop = pytest.importorskip("uvloop", reason="uvloop isn't made for this system")
+
+    def wrap(sock):
+        if in_the_middle:
+            sock.sendall(plain("injected"))
+        return certificate[1](sock)
+
+    def refuse(connection):
+        connection.head()
+        connection.sock.recv(300_000)
+        connection.send(refused(413, message="too large"))
+
+    async def main(server):
+        async with Client(
+            secure(server).url, verify=str(certificate[0]), retry=RetryPolicy.none(), trust_env=False
+        ) as client:
+            with pytest.raises(TransportError if in_the_middle else BadRequest) as caught:
+                await client.respond({**BODY, "input": "x" * 6_000_000})
+            return str(caught.value)
+
+    for _ in range(6):
+        with byte_server(refuse, wrap=wrap) as server:
+            said = uvloop.run(main(server))
+        assert ("can't connect" if in_the_middle else "too large") in said
 
 
 def test_a_certificate_that_is_not_trusted(certificate):
