@@ -140,7 +140,7 @@ class Exchanges:
                 del self._tips[next(iter(self._tips))]
 
     def _new_entry(self, asked: Asked, index: int | None) -> Entry:
-        entry = Entry(len(self.entries), asked.sent, asked.parent, index)
+        entry = Entry(len(self.entries), asked.sent, asked.clean, asked.parent, index)
         self.entries.append(entry)
         return entry
 

@@ -15,6 +15,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from agentkit.cassettes.files import write_text
 from agentkit.cassettes.interaction import Body, Failure, Head, Interaction, Recording, ToolResult
 from agentkit.errors import CassetteError
 
@@ -79,7 +80,7 @@ class Journal:
 
     def note_head(self, head: Head) -> None:
         """Write down who is asked, and the moment and the seed that the recording goes by."""
-        self._append({"journal": JOURNAL_VERSION, "server": head.server, "now": head.now, "seed": head.seed})
+        self._append(_head_line(head))
 
     def append(self, number: int, interaction: Interaction, parent: int | None) -> None:
         """Write down an exchange that has ended, before anything is done with its answer."""
@@ -95,7 +96,7 @@ class Journal:
         file = cast("BinaryIO", self._file)
         try:
             file.seek(0, os.SEEK_END)
-            file.write(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+            file.write(_line(line).encode())
             file.flush()
             os.fsync(file.fileno())
         except OSError as exc:
@@ -110,6 +111,17 @@ class Journal:
             with contextlib.suppress(OSError):
                 self.path.unlink()  # while the lock is held: nobody else has written to it
         file.close()
+
+    def leave(self, recording: Recording) -> None:
+        """Let another writer in, and leave these exchanges of those that a killed recording had left."""
+        head = recording.head
+        lines = [_head_line(head), *({"n": n, **_encode(made, made.parent)} for n, made in enumerate(recording))]
+        try:
+            write_text(self.path, "".join(_line(line) for line in lines))
+        except OSError as exc:
+            raise CassetteError(f"{self.path}: can't be written: {exc.strerror or exc}. Free some space.") from exc
+        finally:
+            self.close(keep=True)
 
 
 def read_journal(path: Path) -> Recording:
@@ -145,6 +157,14 @@ def parse_journal(data: bytes, *, name: str) -> Recording:
         return Recording(head, tuple(_decode_all(found)))
     except (KeyError, TypeError, ValueError, binascii.Error) as exc:
         raise CassetteError(f"{name}: a line lacks something ({exc}). Remove the file, or put it right.") from exc
+
+
+def _line(value: Mapping[str, object]) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n"
+
+
+def _head_line(head: Head) -> dict[str, object]:
+    return {"journal": JOURNAL_VERSION, "server": head.server, "now": head.now, "seed": head.seed}
 
 
 def _numbers(data: bytes) -> Iterator[int]:

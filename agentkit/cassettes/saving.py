@@ -15,6 +15,7 @@ from agentkit.cassettes.format import document, form
 from agentkit.cassettes.format.ids import normalise
 from agentkit.cassettes.interaction import Body, Head, Interaction, Recording
 from agentkit.cassettes.review.answered import read_answer
+from agentkit.cassettes.review.splicing import added_to
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
@@ -46,18 +47,20 @@ def read_what_can_be(path: Path) -> Recording | None:
 
 
 def write_result(
-    file: CassetteFile, recording: Recording, before: Recording | None, terms: Terms, *, propose: bool
+    file: CassetteFile, recording: Recording, before: Recording | None, terms: Terms, *, propose: bool, is_new: bool
 ) -> bool:
     """Make a recording the cassette, or put it beside the accepted one to be reviewed; tell whether it is another one.
 
-    What is the same as before keeps its lines. Raises `CassetteError`; then nothing has changed on the disk.
+    What is the same as before keeps its lines. `is_new`: it has answers of its own, so that what waits for review is
+    outdated. Raises `CassetteError`; then nothing has changed on the disk.
     """
     __tracebackhide__ = True  # of pytest: it would show the text, secrets and all
     path = file.pending if propose else file.path
     text = form.dump(recording if before is None else carried_over(recording, before))
     check_secrets(text, path, _remedy_for_secrets(terms))
     if before is not None and text == read_text(file.path):
-        drop_pending(file)
+        if is_new:
+            drop_pending(file)
         return False
     try:
         write_text(path, text)
@@ -166,20 +169,23 @@ def assembled(entries: Sequence[Entry], store: Store, head: Head) -> Recording:
         results = made.tool_results if entry.index is not None else [entry.results[i] for i in sorted(entry.results)]
         is_answered = entry.number in parents_with_children
         kept = tuple(r for r in results if not is_answered or r.outcome != "ok" or r.full is not None)
-        body = made.body if parent is None else _grown_from(interactions[parent].body, made.body)
+        body = made.body if parent is None else _grown_from(interactions[parent].body, made.body, entry.clean)
         made = replace(made, tool_results=kept, body=body)
         indices[entry.number] = len(interactions)
         interactions.append(replace(made, parent=parent))
     return normalise(Recording(head, tuple(interactions)))
 
 
-def _grown_from(parent: Body, body: Body) -> Body:
-    """Return a body as what it adds to its parent's, where that is what a file will hold of it."""
+def _grown_from(parent: Body, body: Body, clean: Body) -> Body:
+    """Return a body as what it adds to its parent's, where that is what a file will hold of it.
+
+    One that was recorded behind another parent has the ids of that one: `clean`, as it was sent now, has this one's.
+    """
     if body.parent is None or body.parent is parent:
         return body
     if body.parent.size == parent.size and bytes(body.parent) == bytes(parent):
         return Body(body.tail, parent, body.kept)
-    return Body(bytes(body))
+    return added_to(parent, clean)
 
 
 def carried_over(recording: Recording, before: Recording) -> Recording:

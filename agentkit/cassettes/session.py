@@ -22,7 +22,7 @@ from agentkit.cassettes.misses import describe_unused
 from agentkit.cassettes.modes import Match, Tools
 from agentkit.cassettes.review.usage import Played
 from agentkit.cassettes.saving import assembled, read_if_there, read_what_can_be, today, write_result
-from agentkit.cassettes.shelves import RecordingShelf, added, open_shelf
+from agentkit.cassettes.shelves import Opened, RecordingShelf, added, open_shelf, tell_left
 from agentkit.cassettes.sources import RecordedSources
 from agentkit.cassettes.store import Store
 from agentkit.cassettes.terms import Terms
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from agentkit.cassettes.cleaning.scrubbing import ScrubRule
     from agentkit.cassettes.modes import Mode, Sharing
-    from agentkit.cassettes.store import Shelf
     from agentkit.errors import CassetteMismatch
     from agentkit.json import JSON
     from agentkit.tape import Lane
@@ -102,7 +101,7 @@ class Cassette:
         self._journal: Journal | None = None
         self._written: Played | None = None
         self._ordinals: dict[str, int] = {}
-        self._begin(RecordingShelf(Recording(), ()), Head())
+        self._begin(Opened(RecordingShelf(Recording(), ()), Head()))
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -143,17 +142,18 @@ class Cassette:
             self._journal = Journal(self._file)
         try:
             recovered = None if self._journal is None else self._journal.recovered
-            self._begin(*open_shelf(self._file, recovered, self._terms))
+            self._begin(open_shelf(self._file, recovered, self._terms))
         except BaseException:
             if self._journal is not None:
                 self._journal.close(keep=True)
             raise
         self._enter(InForce(self))
 
-    def _begin(self, shelf: Shelf, head: Head) -> None:
+    def _begin(self, opened: Opened) -> None:
         keep = None if self._journal is None else self._journal.note_head
-        sources = RecordedSources(head, name=str(self.path), keep=keep)
-        self._exchanges = Exchanges(self._terms, Store(shelf), sources, self._journal)
+        sources = RecordedSources(opened.head, name=str(self.path), keep=keep)
+        self._opened = opened
+        self._exchanges = Exchanges(self._terms, Store(opened.shelf), sources, self._journal)
 
     def _enter(self, in_force: InForce) -> None:
         self._in_force = in_force
@@ -220,7 +220,10 @@ class Cassette:
             self._write(failed=failed)
             is_safe = True
         finally:
-            if self._journal is not None:
+            if self._journal is not None and is_safe and (left := self._opened.left(self._exchanges.store)):
+                tell_left(self._file, left)
+                self._journal.leave(left)
+            elif self._journal is not None:
                 self._journal.close(keep=not is_safe)
 
     def _write(self, *, failed: bool) -> None:
@@ -239,7 +242,7 @@ class Cassette:
             result, turns = added(read_if_there(self._file.pending) or before, result, self._terms)
         is_reviewed = self.mode == "extend" and self._sharing != "adds" and before is not None
         propose = failed or is_reviewed
-        self.was_changed = write_result(self._file, result, before, self._terms, propose=propose)
+        self.was_changed = write_result(self._file, result, before, self._terms, propose=propose, is_new=bool(live))
         self._written = Played(turns, len(result))
 
     # --- what users look at ---------------------------------------------------------------------------------
@@ -272,18 +275,20 @@ class Cassette:
     @property
     def unused(self) -> list[int]:
         """The turns of the file, from 1, that were not played."""
-        return [] if self.mode in ("rewrite", "compare") else [i + 1 for i in self._exchanges.store.unplayed()]
+        if self.mode in ("rewrite", "compare"):
+            return []
+        return [turn for index in self._exchanges.store.unplayed() if (turn := index + 1) <= self._opened.accepted]
 
     @property
     def played(self) -> list[int]:
         """The turns of the file, from 1, that were played."""
         store = self._exchanges.store
-        return [index + 1 for index in range(len(store)) if store.is_played(index)]
+        return [index + 1 for index in range(self._opened.accepted) if store.is_played(index)]
 
     @property
     def usage(self) -> Played:
         """The turns of the file, as it was left, that this session was about."""
-        return self._written or Played(tuple(self.played), len(self._exchanges.store))
+        return self._written or Played(tuple(self.played), self._opened.accepted)
 
     @property
     def recorded(self) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import read
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from agentkit.cassettes.cleaning.cleaner import Cleaner
     from agentkit.cassettes.files import CassetteFile
     from agentkit.cassettes.matching.rules import RequestState, Rules
-    from agentkit.cassettes.store import Shelf
+    from agentkit.cassettes.store import Shelf, Store
     from agentkit.cassettes.terms import Terms
 
 _log = logging.getLogger("agentkit")
@@ -48,45 +49,64 @@ class RecordingShelf:
         return self.recording.interactions[index]
 
 
-def open_shelf(file: CassetteFile, recovered: Recording | None, terms: Terms) -> tuple[Shelf, Head]:
-    """Return what a session plays from, and the head of the cassette. `recovered`: where it records.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a session plays from."""
+
+    shelf: Shelf
+    head: Head
+    accepted: int = 0
+    """How many of the interactions, from the first on, are the accepted file's."""
+    recovered: Recording = field(default_factory=Recording)
+    """What a killed recording has left."""
+    recovered_at: tuple[int, ...] = ()
+    """Where on the shelf each of them is."""
+
+    def left(self, store: Store) -> Recording:
+        """Return what of a killed recording was neither played nor is in the accepted file."""
+        places = enumerate(self.recovered_at, 1)
+        return without(self.recovered, {turn for turn, at in places if at < self.accepted or store.is_played(at)})
+
+
+def open_shelf(file: CassetteFile, recovered: Recording | None, terms: Terms) -> Opened:
+    """Return what a session plays from: of what is the same, the accepted file's. `recovered`: where it records.
 
     Raises `CassetteError` where there is nothing to play, and where a file can't be read.
     """
     if recovered is None:
         return _open_accepted(file, terms)
-    accepted = read_if_there(file.path) if terms.mode != "rewrite" else read_what_can_be(file.path)
-    head = Head() if accepted is None else accepted.head
-    sources: list[Recording] = []
+    accepted = pending = None
+    if terms.mode == "rewrite":  # which is asked for to get other answers, not those of a run that failed either
+        head = (read_what_can_be(file.path) or Recording()).head
+    else:
+        accepted, pending = read_if_there(file.path), read_if_there(file.pending)
+        head = (accepted or pending or Recording()).head
+    if pending is not None:
+        counted = _counted(pending, file.pending.name)
+        _log.warning("%s: %s is played where requests are the same", file.path, counted)
     if recovered.interactions:
         _tell_recovered(file, recovered)
-        sources.append(_answered(recovered))
         head = _completed(head, recovered.head)
-    if terms.mode != "rewrite":  # which is asked for to get other answers than those of a run that failed
-        pending = read_if_there(file.pending)
-        if pending is not None:
-            _log.warning(
-                "%s: %s is played where requests are the same", file.path, _counted(pending, file.pending.name)
-            )
-            sources.append(_answered(pending))
-            head = head if accepted is not None else pending.head
-        if accepted is not None:
-            sources.append(accepted)
-    made = merged(sources, terms.rules, terms.cleaner)
-    return made, head
+    left = _answered(recovered)
+    sources = [accepted or Recording(), _answered(pending or Recording()), left]
+    shelf, places = _merged(sources, terms.rules, terms.cleaner)
+    return Opened(shelf, head, len(sources[0]), left, tuple(places))
 
 
 def _answered(recording: Recording) -> Recording:
-    """Return what of a recording to go on from had an answer: a server that was down isn't played once it is up."""
-    kept = [index for index, made in enumerate(recording) if made.status is not None]
-    if len(kept) == len(recording):
-        return recording
-    places = {index: place for place, index in enumerate(kept)}
-    interactions = [recording.interactions[index] for index in kept]
-    return Recording(
-        recording.head,
-        tuple(replace(i, parent=None if i.parent is None else places.get(i.parent)) for i in interactions),
-    )
+    """Return what to go on from: without the failures that ended it, of a server that was down or a key that was wrong.
+
+    Those that a retry came through after are kept: the code under test may be about them.
+    """
+    succeeded: set[object] = set()
+    ended: set[int] = set()
+    for turn, made in reversed(list(enumerate(recording, 1))):
+        request = made.method, made.uri, made.lane, bytes(made.body)
+        if made.failure is None and made.status is not None and made.status < HTTPStatus.BAD_REQUEST:
+            succeeded.add(request)
+        elif request not in succeeded:
+            ended.add(turn)
+    return without(recording, ended) if ended else recording
 
 
 def _completed(head: Head, other: Head) -> Head:
@@ -95,7 +115,7 @@ def _completed(head: Head, other: Head) -> Head:
     return replace(head, server=head.server or other.server, now=head.now or other.now, seed=seed)
 
 
-def _open_accepted(file: CassetteFile, terms: Terms) -> tuple[Shelf, Head]:
+def _open_accepted(file: CassetteFile, terms: Terms) -> Opened:
     path, rules, cleaner = file.path, terms.rules, terms.cleaner
     try:
         data = path.read_bytes()
@@ -107,13 +127,13 @@ def _open_accepted(file: CassetteFile, terms: Terms) -> tuple[Shelf, Head]:
     copy = compiled.read(path, digest) if cleaner.is_constant else None
     if copy is not None and copy.rules == rule_set:
         _tell_leftovers(file, copy.keys, terms)
-        return copy, copy.head
+        return Opened(copy, copy.head, len(copy.keys))
     recording = form.load(data, name=str(path))
     keys = keys_of(recording, rules, cleaner)
     _tell_leftovers(file, keys, terms)
     if cleaner.is_constant:
         compiled.write(path, digest, recording, keys, rule_set)
-    return RecordingShelf(recording, keys), recording.head
+    return Opened(RecordingShelf(recording, keys), recording.head, len(keys))
 
 
 def keys_of(recording: Recording, rules: Rules, cleaner: Cleaner) -> list[str]:
@@ -137,11 +157,6 @@ def keys_of(recording: Recording, rules: Rules, cleaner: Cleaner) -> list[str]:
     return [state.key for state in states]
 
 
-def merged(recordings: Iterable[Recording], rules: Rules, cleaner: Cleaner) -> RecordingShelf:
-    """Return the interactions of several recordings of one cassette, without what a later one repeats."""
-    return _merged(recordings, rules, cleaner)[0]
-
-
 def added(base: Recording, more: Recording, terms: Terms) -> tuple[Recording, tuple[int, ...]]:
     """Return a recording with what another one has besides, and the turns, from 1, where that one's are in it."""
     shelf, places = _merged([base, more], terms.rules, terms.cleaner)
@@ -150,6 +165,10 @@ def added(base: Recording, more: Recording, terms: Terms) -> tuple[Recording, tu
 
 
 def _merged(recordings: Iterable[Recording], rules: Rules, cleaner: Cleaner) -> tuple[RecordingShelf, Collection[int]]:
+    """Return the interactions of several recordings of one cassette, without what a later one repeats.
+
+    And where those of the last one are.
+    """
     interactions: list[Interaction] = []
     keys: list[str] = []
     places: dict[int, int] = {}
@@ -215,6 +234,16 @@ def _tell_recovered(file: CassetteFile, recovered: Recording) -> None:
         "agentkit cassettes reject drops them.",
         file.path,
         _counted(recovered, ""),
+    )
+
+
+def tell_left(file: CassetteFile, left: Recording) -> None:
+    """Say what of a killed recording is still there."""
+    _log.warning(
+        "%s: %s stay in %s, since nothing asked for them. agentkit cassettes reject drops them.",
+        file.path,
+        _counted(left, ""),
+        file.journal.name,
     )
 
 

@@ -40,6 +40,8 @@ class Entry:
     """By the start of the requests."""
     sent: Body
     """The request as it was sent."""
+    clean: Body
+    """What a cassette holds of it."""
     parent: Entry | None
     """The exchange that the request goes on with."""
     index: int | None = None

@@ -18,7 +18,8 @@ import pytest
 
 import agentkit
 from agentkit import Agent, CassetteError, CassetteMismatch, Client, Prompt, RetryPolicy, ToolContext, UsageError, tool
-from agentkit.errors import RateLimited
+from agentkit.cassettes.files import read
+from agentkit.errors import AuthenticationError, RateLimited
 from agentkit.events import RetryWaiting, TextDelta
 from agentkit.testing import ScriptedModel, call, cut, failure, hold, text
 from tests.cassettes.reference import answering, client_of
@@ -817,12 +818,7 @@ with agentkit.cassette(sys.argv[2], "record"):
 
 def test_what_a_killed_recording_paid_for_is_played(path, assistant, serve, caplog):
     server = serve()
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, server.base_url, str(path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+    killed(server, path)
     assert not path.exists()
     asked = len(server.requests)
     with caplog.at_level(logging.WARNING), agentkit.cassette(path, "record") as tape:
@@ -837,6 +833,80 @@ def test_what_a_killed_recording_paid_for_is_played(path, assistant, serve, capl
         for prompt in ("one", "two", "three"):
             assistant.agent.run_sync(prompt)
     assert tape.unused == []
+
+
+def killed(server, path):
+    """Record "one" and "two", and be killed."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", KILLED, server.base_url, str(path)], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_what_a_killed_recording_paid_for_stays_until_it_is_asked_for(path, assistant, serve, caplog):
+    server, part = serve(), path.with_name("weather.yaml.part")
+    killed(server, path)
+    with caplog.at_level(logging.WARNING), agentkit.cassette(path, "record") as tape:
+        assistant.agent.run_sync("three", client=client_of(server))
+    tape.check_played()
+    assert "4 exchanges" in caplog.text
+    assert "stay in weather.yaml.part, since nothing asked for them" in caplog.text
+    assert len(read(path)) == 2
+    assert len(read(part)) == 4
+    asked = len(server.requests)
+    with agentkit.cassette(path, "extend") as tape:
+        for prompt in ("one", "two", "three"):
+            assistant.agent.run_sync(prompt, client=client_of(server))
+    assert len(server.requests) == asked
+    assert len(read(path.with_name("weather.yaml.new"))) == 6
+    assert not part.exists()
+
+
+def test_a_journal_of_what_the_cassette_holds_changes_nothing(path, assistant, serve):
+    """The ids in it are those that the server gave, and those in the cassette are numbered."""
+    server = serve()
+    with agentkit.cassette(path, "record"):
+        for prompt in ("one", "two", "three"):
+            assistant.agent.run_sync(prompt, client=client_of(server))
+    accepted = path.read_bytes()
+    other = path.with_name("other.yaml")
+    killed(server, other)
+    other.with_name("other.yaml.part").rename(path.with_name("weather.yaml.part"))
+    with agentkit.cassette(path, "extend") as tape:
+        for prompt in ("one", "two", "three"):
+            assistant.agent.run_sync(prompt, client=client_of(server))
+    assert (tape.recorded, tape.was_changed) == (0, False)
+    assert [entry.name for entry in path.parent.glob("weather*")] == ["weather.yaml"]
+    assert path.read_bytes() == accepted
+
+
+def test_what_waits_stays_where_an_extension_is_the_same_as_before(path, assistant, serve):
+    server = serve()
+    record(path, assistant, server)
+    with agentkit.cassette(path, "extend"):
+        assistant.agent.run_sync("Something else", client=client_of(server))
+    waiting = path.with_name("weather.yaml.new")
+    proposed = waiting.read_bytes()
+    with agentkit.cassette(path, "extend") as tape:
+        for prompt in [QUESTION]:
+            assistant.agent.run_sync(prompt, client=client_of(server))
+    assert (tape.recorded, tape.was_changed) == (0, False)
+    assert waiting.read_bytes() == proposed
+
+
+def test_a_failure_that_ended_a_recording_is_not_played_by_the_next_one(path, assistant, serve):
+    """A wrong key, say. One that was tried again is part of what was recorded."""
+    with contextlib.suppress(AuthenticationError), agentkit.cassette(path, "record"):
+        assistant.agent.run_sync(QUESTION, client=client_of(serve(api_key="right")))
+    assert len(read(path.with_name("weather.yaml.new"))) == 1
+    replies = iter([failure(429, code="queue_full", message="busy"), call("weather", {"city": "Oslo"}), "Coat."] * 2)
+    server = serve(lambda _: next(replies))
+    with contextlib.suppress(ZeroDivisionError), agentkit.cassette(path, "record"):
+        assistant.agent.run_sync(QUESTION, client=client_of(server))
+        _ = 1 / 0
+    with agentkit.cassette(path, "record") as tape:
+        assert assistant.agent.run_sync(QUESTION, client=client_of(server)).output == "Coat."
+    assert tape.recorded == 0
+    assert [made.status for made in read(path)] == [429, 200, 200]
 
 
 def test_a_torn_journal_gives_all_but_its_last_line(path, assistant, serve):

@@ -49,10 +49,11 @@ def _moved(
     if before is None:
         return dataclasses.replace(interaction, parent=None, body=Body(bytes(interaction.body)))
     place = places[before]
-    return dataclasses.replace(interaction, parent=place, body=_added_to(kept[place].body, interaction.body))
+    return dataclasses.replace(interaction, parent=place, body=added_to(kept[place].body, interaction.body))
 
 
-def _added_to(earlier: Body, body: Body) -> Body:
+def added_to(earlier: Body, body: Body) -> Body:
+    """Return a body as what it adds to an earlier one, where it goes on with it."""
     if body.parent is earlier:
         return body
     whole, same = bytes(body), bytes(earlier)[:-2]  # `]}` ends the list of items, and the body
