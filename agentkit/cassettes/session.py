@@ -238,12 +238,20 @@ class Cassette:
         recorded = today() if live or before is None else head.recorded
         result = assembled(exchanges.entries, exchanges.store, replace(head, recorded=recorded))
         turns = tuple(range(1, len(result) + 1))
-        if self.mode == "extend" and self._sharing != "alone" and before is not None:
+        shares = self._sharing in ("shared", "adds")
+        if self.mode == "extend" and shares and before is not None:
             result, turns = added(read_if_there(self._file.pending) or before, result, self._terms)
-        is_reviewed = self.mode == "extend" and self._sharing != "adds" and before is not None
-        propose = failed or is_reviewed
+        propose = failed or self._is_reviewed(result, before)
         self.was_changed = write_result(self._file, result, before, self._terms, propose=propose, is_new=bool(live))
         self._written = Played(turns, len(result))
+
+    def _is_reviewed(self, result: Recording, before: Recording | None) -> bool:
+        """Tell whether a result waits for review, instead of taking the place of what was there."""
+        if before is None or self._sharing == "adds":
+            return False
+        if self.mode == "rewrite" and self._sharing == "perhaps":
+            return len(added(result, before, self._terms)[0]) > len(result)
+        return self.mode == "extend"
 
     # --- what users look at ---------------------------------------------------------------------------------
 

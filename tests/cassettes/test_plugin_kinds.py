@@ -6,6 +6,7 @@ import pytest
 
 from agentkit.cassettes.session import Cassette
 from agentkit.cassettes.suite.naming import MAX_NAME, find_clash, name_cassette
+from agentkit.testing import call
 from tests.cassettes.conftest import INI, Project
 
 ASYNCIO_TEST = """
@@ -328,6 +329,8 @@ def test_coat():
     shown = lines_of(result)
     assert "to record and play the test      → @pytest.mark.cassette" in shown
     assert "agentkit/wire.py" not in shown  # a traceback ends where the test calls agentkit
+    shown = lines_of(project.run_live("--cassettes=record", "-k", "live")[0])
+    assert "--cassettes=record: no test here uses one. Mark what asks a model: @pytest.mark.cassette" in shown
     # by option, this machine may be reached
     result, server = project.run_live()
     result.assert_outcomes(passed=3)
@@ -443,6 +446,52 @@ def test_coat(city):
     result = project.run()
     result.assert_outcomes(passed=3)
     assert "both.yaml: turns 3, 4, 5 and 6 of 10 were not played by any test" in lines_of(result)
+
+
+@pytest.mark.parametrize("chosen", [("test_chat.py::test_one",), ("-k", "one")])
+@pytest.mark.parametrize("mode", ["rewrite", "extend"])
+def test_a_test_that_is_run_alone_leaves_what_others_may_play(
+    project: Project, chosen: tuple[str, ...], mode: str
+) -> None:
+    both = """
+@pytest.mark.cassette("both.yaml")
+def test_one():
+    ask("CITY")
+
+@pytest.mark.cassette("both.yaml")
+def test_two():
+    ask("Rome")
+"""
+    project.write(both.replace("CITY", "Oslo"))
+    assert record_and_replay(project, tests=2, requests=4) == ["both.yaml"]
+    accepted = project.text("both.yaml")
+    left_out = {"deselected": 1} if "-k" in chosen else {}
+    project.run(*chosen).assert_outcomes(passed=1, **left_out)
+    project.write(both.replace("CITY", "Turin"))
+    result, server = project.run_live(f"--cassettes={mode}", *chosen)
+    result.assert_outcomes(passed=1, **left_out)
+    assert len(server.requests) == 2
+    assert project.text("both.yaml") == accepted
+    assert "both.yaml.new waits for review, without what other tests may play, which weren't run" in lines_of(result)
+
+
+def test_a_file_that_a_test_names_for_itself_is_recorded_anew_by_itself(project: Project) -> None:
+    project.write("@pytest.mark.cassette('own.yaml')\ndef test_one():\n    ask()\n")
+    assert record_and_replay(project, tests=1, requests=2) == ["own.yaml"]
+    result, _ = project.run_live(
+        "--cassettes=rewrite",
+        "test_chat.py::test_one",
+        script=lambda asked: "Take an umbrella." if asked.last_output else call("weather", {"city": "Oslo"}),
+    )
+    result.assert_outcomes(passed=1)
+    assert project.files() == ["own.yaml"]
+    assert "umbrella" in project.text("own.yaml")
+    # what is no longer asked is found by a run of all tests
+    project.write("@pytest.mark.cassette('own.yaml')\ndef test_one():\n    pass\n")
+    project.run("test_chat.py::test_one").assert_outcomes(passed=1)
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    assert "own.yaml: turns 1 and 2 of 2 were not played" in lines_of(result)
 
 
 def test_workers_of_xdist_record_and_replay(project: Project) -> None:

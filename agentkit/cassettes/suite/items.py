@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from agentkit import tape
-from agentkit.errors import CassetteError
+from agentkit.errors import CassetteError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import pytest
 
 PACKAGE = __name__.partition(".")[0]
-HERE = __name__.rpartition(".")[0]
+THE_WAY = (__name__.rpartition(".")[0] + ".", f"{PACKAGE}.cassettes.pytest_plugin")
+"""What of agentkit is on the way to a test."""
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
@@ -84,9 +85,7 @@ def names_errors(item: pytest.Item) -> bool:
 
 def leave_out_ours(error: BaseException) -> None:
     """End the traceback where the test calls agentkit: what a cassette says is about the test."""
-    from agentkit.testing import LiveCallBlocked
-
-    if not isinstance(error, CassetteError | LiveCallBlocked):
+    if not isinstance(error, CassetteError | UsageError):
         return
     entry = error.__traceback__
     while entry is not None and entry.tb_next is not None:
@@ -97,4 +96,4 @@ def leave_out_ours(error: BaseException) -> None:
 
 def _is_ours(frame: FrameType) -> bool:
     name = str(frame.f_globals.get("__name__", ""))
-    return name.startswith(f"{PACKAGE}.") and not name.startswith(f"{HERE}.")  # which is on the way to the test
+    return name.startswith(f"{PACKAGE}.") and not name.startswith(THE_WAY)

@@ -32,6 +32,10 @@ class Outcome:
     """Whether a file was written."""
     is_pending: bool
     """Whether a recording waits beside the accepted one."""
+    failed: bool
+    """Whether the test failed, or was broken off."""
+    is_part: bool
+    """Whether tests may use it that weren't run."""
     recovered: int
     """How many exchanges were found that a killed recording had left."""
     differences: tuple[str, ...]
@@ -80,11 +84,7 @@ def summarise(outcomes: Sequence[Outcome], *, is_whole: bool) -> Iterator[str]:
     for path, group in by_path.items():
         if recovered := sum(outcome.recovered for outcome in group):
             yield f"{path}: {_count(recovered, 'exchange')} recovered of a recording that didn't end"
-        if any(outcome.is_pending for outcome in group):
-            yield f"{path}.new waits for review: agentkit cassettes review {path}"
-        elif any(outcome.was_changed for outcome in group):
-            recorded = sum(outcome.recorded for outcome in group)
-            yield f"{path}: {_count(recorded, 'exchange')} recorded; read it, and commit it"
+        yield from _say_written(path, group)
         for outcome in group:
             yield from (f"{path}: {difference}" for difference in outcome.differences)
     compared = {outcome.path for outcome in outcomes if outcome.mode == "compare"}
@@ -95,6 +95,22 @@ def summarise(outcomes: Sequence[Outcome], *, is_whole: bool) -> Iterator[str]:
     for path, played in sorted(used_turns(outcomes).items()):
         if played.unused:
             yield f"{path}: {played.say_unused()} by any test"
+
+
+def _say_written(path: str, group: Sequence[Outcome]) -> Iterator[str]:
+    recorded = sum(outcome.recorded for outcome in group)
+    review = f"agentkit cassettes review {path}"
+    if any(outcome.is_pending for outcome in group):
+        if any(outcome.failed and outcome.was_changed for outcome in group):
+            held = _count(recorded, "exchange")
+            yield f"{path}.new holds {held} of a test that failed; recorded again, it goes on from there. See {review}"
+        elif any(outcome.is_part and outcome.was_changed for outcome in group):
+            yield f"{path}.new waits for review, without what other tests may play, which weren't run: {review}"
+        else:
+            yield f"{path}.new waits for review: {review}"
+    elif any(outcome.was_changed for outcome in group):
+        made = f"{_count(recorded, 'exchange')} recorded" if recorded else "made of what was recorded before"
+        yield f"{path}: {made}; read it, and commit it"
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -96,6 +96,8 @@ class Suite:
         self._outcomes: list[Outcome] = []
         self._paths: dict[str, Path] = {}
         """By test."""
+        self._named: set[Path] = set()
+        """Those that markers name: other tests may name them, too."""
         self._written: dict[Path, set[str]] = {}
         """Which tests have recorded an accepted file."""
         self._is_partial = False
@@ -127,7 +129,10 @@ class Suite:
                 put_first(item, "cassette")
                 try:
                     check_markers(item)
-                    self._paths[item.nodeid] = self._path_of(item, options_of(item, {}))
+                    options = options_of(item, {})
+                    path = self._paths[item.nodeid] = self._path_of(item, options)
+                    if "path" in options:
+                        self._named.add(path)
                 except UsageError as exc:
                     raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.cassette: {exc}") from None
         # two tests that name one file mean it
@@ -179,8 +184,8 @@ class Suite:
                 try:
                     opened.close(running.error if running.failed else None, failed=running.failed)
                 finally:
-                    self._note(opened, item.nodeid, recovered)
-        if not running.failed and running.error is None and not self._is_shared(path):
+                    self._note(opened, item.nodeid, recovered, failed=running.failed)
+        if not running.failed and running.error is None and self._is_alone(path):
             running.opened.check_played()
 
     def _make(
@@ -193,10 +198,22 @@ class Suite:
         return Cassette(self._shown(path), rerun=rerun, sharing=sharing, places=dict(places), **given)  # type: ignore[arg-type]
 
     def _sharing_of(self, path: Path, test: str) -> Sharing:
-        """Tell whether other tests record to a file, and have."""
         if self._written.get(path, set()) - {test}:
             return "adds"
-        return "shared" if self._is_shared(path) else "alone"
+        if self._is_shared(path):
+            return "shared"
+        return "alone" if self._is_alone(path) else "perhaps"
+
+    def _is_shared(self, path: Path) -> bool:
+        return list(self._paths.values()).count(path) > 1
+
+    def _is_alone(self, path: Path) -> bool:
+        """Tell whether no other test plays a file, as far as this run can tell."""
+        return not self._is_shared(path) and (path not in self._named or self._is_whole())
+
+    def _is_whole(self) -> bool:
+        """Tell whether all tests are run."""
+        return not self._is_partial and not self._is_worker and self._runs_everything()
 
     def _path_of(self, item: pytest.Item, options: Mapping[str, object]) -> Path:
         if (given := options.get("path")) is not None:
@@ -216,17 +233,14 @@ class Suite:
 
     def _command(self, item: pytest.Item, path: Path) -> str:
         """Return the command that runs a test, and the others that share its file: they record it together."""
-        tests = [test for test, used in self._paths.items() if used == path] if self._is_shared(path) else [item.nodeid]
         here = self._config.invocation_params.dir
-        named: list[str] = []
-        for test in tests:
-            module, colons, rest = test.partition("::")
-            place = os.path.relpath(self._config.rootpath / module, here)
-            named.append(place if len(tests) > 1 else place + colons + rest)
-        return shlex.join(["pytest", *dict.fromkeys(named)])
-
-    def _is_shared(self, path: Path) -> bool:
-        return list(self._paths.values()).count(path) > 1
+        if self._is_shared(path):
+            users = [test.partition("::")[0] for test, used in self._paths.items() if used == path]
+            named = [os.path.relpath(self._config.rootpath / module, here) for module in dict.fromkeys(users)]
+        else:
+            _, colons, rest = item.nodeid.partition("::")
+            named = [os.path.relpath(item.path, here) + colons + rest]
+        return shlex.join(["pytest", *named])
 
     # --- while a test runs --------------------------------------------------------------------------------------
 
@@ -256,7 +270,7 @@ class Suite:
         if isinstance(in_force, Unrecorded) and in_force.was_asked:
             raise in_force.error
         running.opened.raise_swallowed(None)
-        if not self._is_shared(Path.cwd() / running.opened.path) and not has_teardown(running.item):
+        if self._is_alone(Path.cwd() / running.opened.path) and not has_teardown(running.item):
             running.opened.check_played()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -290,15 +304,18 @@ class Suite:
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
         """Keep what fixtures share that are made in the middle of a test out of its cassette: it isn't that test's."""
-        running = self._running
-        if running is None or fixturedef.scope == "function":
-            return (yield)
-        self._running = None  # what it goes by is no business of this fixture
+        running, is_shared = self._running, fixturedef.scope != "function"
+        if is_shared:
+            self._running = None  # what it goes by is no business of this fixture
         try:
-            with tape.outside():
+            with tape.outside() if running is not None and is_shared else nullcontext():
                 return (yield)
+        except Exception as exc:
+            leave_out_ours(exc)
+            raise
         finally:
-            self._running = running
+            if is_shared:
+                self._running = running
 
     # --- cassettes of fixtures ----------------------------------------------------------------------------------
 
@@ -324,15 +341,15 @@ class Suite:
                 try:
                     opened.close(error)
                 finally:
-                    self._note(opened, name, recovered)
-            if not self._is_partial and not self._is_worker and self._runs_everything():
+                    self._note(opened, name, recovered, failed=error is not None)
+            if self._is_whole():
                 opened.check_played()
 
         return cassette_named
 
     # --- what came of it ----------------------------------------------------------------------------------------
 
-    def _note(self, opened: Cassette, test: str, recovered: int) -> None:
+    def _note(self, opened: Cassette, test: str, recovered: int, *, failed: bool) -> None:
         path = Path.cwd() / opened.path
         is_pending = CassetteFile(path).pending.is_file()
         is_made = opened.was_changed or (opened.mode == "rewrite" and opened.recorded > 0)  # the same again, too
@@ -347,6 +364,8 @@ class Suite:
             recorded=opened.recorded,
             was_changed=opened.was_changed,
             is_pending=is_pending,
+            failed=failed,
+            is_part=not self._is_shared(path) and not self._is_alone(path),
             recovered=recovered if opened.goes_live else 0,
             differences=tuple(opened.differences),
         )
@@ -403,6 +422,8 @@ class Suite:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell what was recorded, what waits, and what differs."""
         lines = list(summarise(self._outcomes, is_whole=getattr(self, "_session", None) == "full green"))
+        if not self._outcomes and (mode := self._config.getoption("cassettes")) in ("record", "extend", "rewrite"):
+            lines.append(f"--cassettes={mode}: no test here uses one. Mark what asks a model: @pytest.mark.cassette")
         if lines:
             terminalreporter.section("cassettes")
             for line in lines:
