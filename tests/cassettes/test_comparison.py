@@ -55,6 +55,10 @@ def test_a_changed_word_is_the_whole_difference() -> None:
     assert steps[0] == Agreeing(4)
 
 
+def test_a_number_is_one_word() -> None:
+    assert signed(compare_words('{"price":25.0}', '{"price":27.5}')) == '{"price":[-25.0-]{+27.5+}}'
+
+
 def test_what_is_on_one_side_only() -> None:
     steps = compare(recorded(*TALK), recorded(TALK[0]))
     found = differences(steps)

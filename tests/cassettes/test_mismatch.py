@@ -213,6 +213,10 @@ def test_ids_that_moved_are_not_reported():
     assert "10 of 12 input items agree" in mismatch.text
 
 
+def test_a_whole_number_and_a_fraction_are_of_one_type():
+    assert lines(told(asked(a=2.5), asked(a=2)))[-1] in ("      [-2.5-]{+2+}", "      [-2-]{+2.5+}")
+
+
 def test_many_places_are_named_and_not_shown():
     fields = {f"field_{n}": n for n in range(12)}
     mismatch = told(asked(**{name: n + 1 for name, n in fields.items()}), asked(**fields))
@@ -353,6 +357,10 @@ HINTS = [
     ("a b", "a\nb", "whitespace only"),
     ("b a", "a b", "the same words in another order"),
     ("Hello", "hello", "upper and lower case only"),
+    ("caf\u00e9", "cafe\u0301", "the same characters in another Unicode form, composed or not"),
+    ("pay\u0070al", "pay\u0440al", "p (U+0070) became \u0440 (U+0440)"),
+    ("a" * 2**20, "b" * 2**20, ""),
+    ("a-_" * 2**16, "b-_" * 2**16, ""),
     ("the cat", "the dog", ""),
     ("12 cats", "12 dogs", ""),
 ]

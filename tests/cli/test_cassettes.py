@@ -118,6 +118,12 @@ def test_show_is_the_conversation(kept: Shell) -> None:
     assert done.stderr == ""
 
 
+def test_a_long_rest_keeps_its_space(shell: Shell) -> None:
+    for name, article in (("a.yaml", "a"), ("b.yaml", "one")):
+        write(shell.folder / name, talk(f"The orders of {article} customer " + "who waits " * 30))
+    assert "[-a-]{+one+} customer who waits" in shell.run("cassettes", "diff", "a.yaml", "b.yaml").stdout
+
+
 def test_show_tells_one_turn_in_full_or_as_json(kept: Shell) -> None:
     shown = kept.run("cassettes", "show", TEST, "--turn", "2").stdout
     assert "Take a coat." in shown

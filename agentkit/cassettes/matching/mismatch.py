@@ -162,7 +162,7 @@ def _told(difference: Difference) -> Iterator[str]:
         return
     if not (isinstance(old, str) and isinstance(new, str)):
         yield f"[-{shorten(_text(old))}-]{{+{shorten(_text(new))}+}}"
-        if type(old) is not type(new):
+        if _type(old) != _type(new):
             yield f"hint: {_type(old)} became {_type(new)}"
         return
     yield word_diff(_text(old), _text(new))

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from typing import TypeAlias
 
 from agentkit.status import escape
 
-_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+TOKEN = re.compile(r"\d+(?:\.\d+)+|\w+|\s+|[^\w\s]")
+"""A word, a number, space, or a sign."""
 _AROUND = 28
 """Characters shown before and after a change."""
 _LONGEST = 100
 """Characters shown of one side of a change."""
-_MOST_TOKENS = 600
+_MOSTTOKENS = 600
 """Above this, what lies between the first and the last change is shown as one: comparing takes minutes otherwise."""
 _MOST_CHANGES = 4
+_LONGEST_KNOWN = 200
+"""Characters of the longest word of which is said what it looks like."""
 
 Change: TypeAlias = "tuple[int, int, int, int]"
 """Where tokens differ: from and to in the old, from and to in the new."""
@@ -26,7 +30,7 @@ Change: TypeAlias = "tuple[int, int, int, int]"
 
 def word_diff(old: str, new: str) -> str:
     """Return the new text around its changes, what went as `[-...-]` and what came as `{+...+}`."""
-    a, b = _TOKEN.findall(old), _TOKEN.findall(new)
+    a, b = TOKEN.findall(old), TOKEN.findall(new)
     pieces: list[str] = []
     position = 0
     changes = _changes(a, b)
@@ -46,12 +50,27 @@ def hint(old: str, new: str) -> str:
         return "whitespace only"
     if old.casefold() == new.casefold():
         return "upper and lower case only"
-    a, b = _TOKEN.findall(old), _TOKEN.findall(new)
+    if unicodedata.normalize("NFC", old) == unicodedata.normalize("NFC", new):
+        return "the same characters in another Unicode form, composed or not"
+    a, b = TOKEN.findall(old), TOKEN.findall(new)
     if len(a) == len(b) and sorted(a) == sorted(b):
         return "the same words in another order"
+    if said := _unlike(old, new):
+        return said
     kinds = [{_kind(_run(a, i, j)), _kind(_run(b, k, m))} for i, j, k, m in _changes(a, b)]
     found = set().union(*kinds) if kinds else set()
     return found.pop() if len(found) == 1 else ""
+
+
+def _unlike(old: str, new: str) -> str:
+    """Tell letters of two alphabets apart, which may look the same: the Cyrillic a in place of the Latin one."""
+    if len(old) != len(new):
+        return ""
+    pairs = {(x, y) for x, y in zip(old, new, strict=True) if x != y}
+    if not pairs or not all(x.isalpha() and y.isalpha() and x.isascii() != y.isascii() for x, y in pairs):
+        return ""
+    shown = [f"{x} (U+{ord(x):04X}) became {y} (U+{ord(y):04X})" for x, y in sorted(pairs)]
+    return ", ".join(shown[:3]) + (", …" if len(shown) > 3 else "")
 
 
 def shorten(text: str, most: int = _LONGEST) -> str:
@@ -68,7 +87,7 @@ def _changes(a: list[str], b: list[str]) -> list[Change]:
     backward = zip(reversed(a), reversed(b), strict=False)
     end = min(next((i for i, (x, y) in enumerate(backward) if x != y), most), most)
     left, right = a[same : len(a) - end], b[same : len(b) - end]
-    if len(left) + len(right) > _MOST_TOKENS:
+    if len(left) + len(right) > _MOSTTOKENS:
         return [(same, len(a) - end, same, len(b) - end)]
     matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
     found = [(same + i, same + j, same + k, same + m) for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]
@@ -135,4 +154,6 @@ _COMPILED = tuple((name, re.compile(pattern, re.DOTALL)) for name, pattern in _K
 
 
 def _kind(text: str) -> str:
+    if len(text) > _LONGEST_KNOWN:
+        return ""
     return next((name for name, pattern in _COMPILED if pattern.fullmatch(text)), "")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
+from agentkit.cassettes.matching.worddiff import TOKEN
 from agentkit.cassettes.review.conversation import read_conversations
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ Sign: TypeAlias = Literal["=", "-", "+"]
 
 MANY_WORDS: Final = 2000
 """Above this, texts are compared line by line first: the words of two texts of 20,000 take minutes."""
-
-_WORD: Final = re.compile(r"\w+|\s+|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ def differences(steps: Sequence[Step]) -> list[Difference]:
 
 def compare_words(old: str, new: str) -> tuple[Piece, ...]:
     """Return the way from one text to the other, in words, white space and signs."""
-    a, b = _WORD.findall(old), _WORD.findall(new)
+    a, b = TOKEN.findall(old), TOKEN.findall(new)
     if len(a) + len(b) <= MANY_WORDS:
         return _pieces(a, b)
     c, d = old.splitlines(keepends=True), new.splitlines(keepends=True)
@@ -102,7 +100,7 @@ def compare_words(old: str, new: str) -> tuple[Piece, ...]:
         if tag == "equal":
             found.append(Piece("=", left))
         elif len(left) + len(right) <= 4 * MANY_WORDS:
-            found += _pieces(_WORD.findall(left), _WORD.findall(right))
+            found += _pieces(TOKEN.findall(left), TOKEN.findall(right))
         else:
             found += _around_the_middle(left, right)
     return tuple(found)

@@ -93,7 +93,7 @@ def _around(pieces: Sequence[Piece], cut: str) -> list[Piece]:
         if piece.sign == "=" and len(text) > 2 * AROUND + 20:
             head = text[:AROUND] if index else ""
             tail = text[-AROUND:] if index + 1 < len(pieces) else ""
-            text = f"{head} {cut} {tail}".strip(" ")
+            text = " ".join(filter(None, (head, cut, tail)))
         found.append(Piece(piece.sign, text))
     return found
 
