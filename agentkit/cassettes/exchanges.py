@@ -159,7 +159,7 @@ class Exchanges:
             and interaction.body.parent is before.interaction.body
         )
         kept = interaction if grown else replace(interaction, body=Body(bytes(interaction.body)))
-        if holds_secret(kept, kept.body.tail):
+        if holds_secret(kept, kept.body.tail, self.terms.cleaner.seen):
             _log.warning(
                 "%s: an exchange holds what looks like a secret; it stays in memory until that is replaced",
                 self.terms.path,

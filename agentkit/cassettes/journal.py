@@ -112,6 +112,12 @@ class Journal:
                 self.path.unlink()  # while the lock is held: nobody else has written to it
         file.close()
 
+    def read(self) -> Recording:
+        """Return what it holds by now. Raises `CassetteError`."""
+        file = cast("BinaryIO", self._file)
+        file.seek(0)
+        return parse_journal(file.read(), name=str(self.path))
+
     def leave(self, recording: Recording) -> None:
         """Let another writer in, and leave these exchanges of those that a killed recording had left."""
         head = recording.head

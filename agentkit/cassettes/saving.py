@@ -9,7 +9,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agentkit.cassettes.cleaning.secrets import find_secrets, find_secrets_in
+from agentkit import json
+from agentkit.cassettes.cleaning.literals import any_in, escaped_forms
+from agentkit.cassettes.cleaning.secrets import Finding, find_secrets, find_secrets_in
 from agentkit.cassettes.files import read, read_text, write_text
 from agentkit.cassettes.format import document, form
 from agentkit.cassettes.format.ids import normalise
@@ -19,10 +21,9 @@ from agentkit.cassettes.review.splicing import added_to
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from agentkit.cassettes.cleaning.secrets import Finding
     from agentkit.cassettes.files import CassetteFile
     from agentkit.cassettes.store import Store
     from agentkit.cassettes.terms import Terms
@@ -57,7 +58,7 @@ def write_result(
     __tracebackhide__ = True  # of pytest: it would show the text, secrets and all
     path = file.pending if propose else file.path
     text = form.dump(recording if before is None else carried_over(recording, before))
-    check_secrets(text, path, _remedy_for_secrets(terms))
+    check_secrets(text, path, _remedy_for_secrets(terms), terms.cleaner.seen)
     if before is not None and text == read_text(file.path):
         if is_new:
             drop_pending(file)
@@ -77,10 +78,10 @@ def drop_pending(file: CassetteFile) -> None:
         file.pending.unlink()
 
 
-def check_secrets(text: str, path: Path, remedy: str) -> None:
-    """Refuse text that holds a secret. Raises `CassetteError`, which names the place and never the value."""
+def check_secrets(text: str, path: Path, remedy: str, seen: Collection[str] = ()) -> None:
+    """Refuse text that holds a secret, or one of `seen`. Raises `CassetteError`, which never tells the value."""
     __tracebackhide__ = True
-    findings = secrets_of(text)
+    findings = [*secrets_of(text), *_find_seen(text, seen)]
     if findings:
         listed = "; ".join(map(str, findings[:5]))
         more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
@@ -114,6 +115,17 @@ def secrets_of(text: str) -> list[Finding]:
     return []
 
 
+def _find_seen(text: str, seen: Collection[str]) -> Iterator[Finding]:
+    """Find values that were hidden where their key says what they are, and stand elsewhere without one."""
+    data = text.encode(errors="surrogatepass")
+    for value in seen:
+        for written in escaped_forms(value):
+            if (place := data.find(written)) >= 0:
+                line = data.count(b"\n", 0, place) + 1
+                yield Finding("the value of a key that is named like a secret", f"line {line}")
+                break
+
+
 def _texts(value: object) -> Iterator[str]:
     """Yield the texts in a value, and those that lists of texts spell out, as deltas do."""
     if isinstance(value, str):
@@ -128,10 +140,11 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(member)
 
 
-def holds_secret(interaction: Interaction, asked: bytes) -> bool:
+def holds_secret(interaction: Interaction, asked: bytes, seen: Collection[str]) -> bool:
     """Tell whether an exchange may not be written down, not even for the time being.
 
-    `asked` is what is written of its request: all of it, or what it adds to one that was written before.
+    `asked` is what is written of its request: all of it, or what it adds to one that was written before; `seen` are
+    values that are secret by the name of their key.
     """
     pieces = [
         asked,
@@ -139,7 +152,19 @@ def holds_secret(interaction: Interaction, asked: bytes) -> bool:
         read_answer(interaction).partial.encode(errors="surrogatepass"),
         *(result.output.encode(errors="surrogatepass") for result in interaction.tool_results),
     ]
-    return any(find_secrets(piece) for piece in pieces)
+    forms = [form for value in seen for form in escaped_forms(value)]
+    return any(find_secrets(piece) or any_in(forms, piece) or _find_inside(piece) for piece in pieces)
+
+
+def _find_inside(piece: bytes) -> bool:
+    """Tell whether the texts that JSON holds have a secret: escaped several times, none is seen from outside."""
+    if b"\\\\" not in piece:
+        return False
+    for text in (piece, b"[0" + piece[:-1], *re.findall(rb"(?m)^data: ?(.*)$", piece)):
+        with contextlib.suppress(json.JSONError):
+            if find_secrets("\n".join(_texts(json.decode(text)))):
+                return True
+    return False
 
 
 def today() -> str:

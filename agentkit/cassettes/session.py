@@ -20,8 +20,16 @@ from agentkit.cassettes.journal import Journal
 from agentkit.cassettes.matching.rules import Rules
 from agentkit.cassettes.misses import describe_unused
 from agentkit.cassettes.modes import Match, Tools
+from agentkit.cassettes.review.splicing import without
 from agentkit.cassettes.review.usage import Played
-from agentkit.cassettes.saving import assembled, read_if_there, read_what_can_be, today, write_result
+from agentkit.cassettes.saving import (
+    assembled,
+    holds_secret,
+    read_if_there,
+    read_what_can_be,
+    today,
+    write_result,
+)
 from agentkit.cassettes.shelves import Opened, RecordingShelf, added, open_shelf, tell_left
 from agentkit.cassettes.sources import RecordedSources
 from agentkit.cassettes.store import Store
@@ -223,8 +231,16 @@ class Cassette:
             if self._journal is not None and is_safe and (left := self._opened.left(self._exchanges.store)):
                 tell_left(self._file, left)
                 self._journal.leave(left)
+            elif self._journal is not None and not is_safe and self._terms.cleaner.seen:
+                self._journal.leave(self._without_secrets(self._journal))
             elif self._journal is not None:
                 self._journal.close(keep=not is_safe)
+
+    def _without_secrets(self, journal: Journal) -> Recording:
+        """Return what a journal may hold, now that it is known which values are secret."""
+        kept = journal.read()
+        seen = self._terms.cleaner.seen
+        return without(kept, {turn for turn, made in enumerate(kept, 1) if holds_secret(made, bytes(made.body), seen)})
 
     def _write(self, *, failed: bool) -> None:
         __tracebackhide__ = True

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from agentkit.cassettes.cleaning.edits import apply_edits, edit_chunks
-from agentkit.cassettes.cleaning.hiding import hide_named, hide_values
+from agentkit.cassettes.cleaning.hiding import HideNamed, hide_values
 from agentkit.cassettes.cleaning.scrubbing import Scrubber, Surroundings
 from agentkit.errors import UsageError
 
@@ -187,7 +187,7 @@ def test_a_function_that_returns_no_text_is_refused():
 
 
 def test_a_grown_body_is_scrubbed_as_it_is_read_whole():
-    scrubber = Scrubber([r"job-\d+"], HERE, [hide_values({"KEY": "s3cret-value"}), hide_named])
+    scrubber = Scrubber([r"job-\d+"], HERE, [hide_values({"KEY": "s3cret-value"}), HideNamed()])
     source = random.Random(3)
     texts = ["/root/pro/a", "job-12", "s3cret-value", '"}]}', "plain", '{"password":"abc"}', "/tmp"]
     for _ in range(100):
@@ -223,7 +223,7 @@ def test_chunks_are_cut_where_they_were():
 def test_what_is_replaced_over_chunks_is_what_is_replaced_in_one():
     source = random.Random(9)
     data = json.dumps({"a": ["/root/pro/x s3cret-value /tmp", {"password": "p/tmp"}, "job-7"]}).encode()
-    scrubber = Scrubber([r"job-\d+"], HERE, [hide_values({"KEY": "s3cret-value"}), hide_named])
+    scrubber = Scrubber([r"job-\d+"], HERE, [hide_values({"KEY": "s3cret-value"}), HideNamed()])
     for _ in range(200):
         chunks = cut(data, source)
         clean = scrubber.scrub_chunks(chunks)
@@ -256,7 +256,7 @@ def test_what_is_spelled_out_over_deltas_is_replaced():
 
 
 def test_arguments_spelled_out_are_json_as_a_whole():
-    scrubber = Scrubber(["^x$"], HERE, [hide_named])
+    scrubber = Scrubber(["^x$"], HERE, [HideNamed()])
     kind = "response.function_call_arguments.delta"
     said = ['{"pass', 'word": "ab', 'c", "p": "/tm', 'p/\\"', '", "q": "x"}']
     deltas, text = read(scrubber.scrub_chunks(stream(said, kind)))

@@ -12,7 +12,14 @@ import urllib.parse
 import pytest
 
 from agentkit.cassettes.cleaning.edits import apply_edits
-from agentkit.cassettes.cleaning.hiding import clean_uri, hide_named, hide_values, kept_headers, secret_values
+from agentkit.cassettes.cleaning.hiding import (
+    HideNamed,
+    clean_uri,
+    hide_pairs,
+    hide_values,
+    kept_headers,
+    secret_values,
+)
 from agentkit.cassettes.cleaning.secret_names import is_secret_name, is_secret_parameter, is_secret_variable
 from agentkit.cassettes.cleaning.secrets import Finding, find_secrets, find_secrets_in
 
@@ -49,6 +56,10 @@ PLANTED = [
     ("Replicate token", "r8" + "_" + some(37)),
     ("NVIDIA key", "nvapi" + "-" + some(64)),
     ("Tavily key", "tvly" + "-dev-" + some(32)),
+    ("Cerebras key", "cs" + "k-" + some(48, string.ascii_lowercase + string.digits)),
+    ("Fireworks key", "fw" + "_" + some(24)),
+    ("Pinecone key", "pc" + "sk_" + some(60)),
+    ("ElevenLabs key", "sk" + "_" + some(48, HEX)),
     ("LangSmith key", "lsv2" + "_pt_" + some(32, HEX) + "_" + some(10, HEX)),
     ("GitHub token", "gh" + "p_" + some(36)),
     ("GitHub token", "github" + "_pat_" + some(22) + "_" + some(59)),
@@ -56,10 +67,16 @@ PLANTED = [
     ("npm token", "npm" + "_" + some(36)),
     ("PyPI token", "pypi" + "-AgEIcHlwaS5vcmc" + some(80)),
     ("Docker token", "dckr" + "_pat_" + some(27)),
+    ("RubyGems key", "rubygems" + "_" + some(48, HEX)),
+    ("Pulumi token", "pu" + "l-" + some(40, HEX)),
     ("Atlassian token", "ATATT3" + some(120)),
     ("AWS access key", "AKI" + "A" + some(16, UPPER32)),
     ("AWS access key", "ASI" + "A" + some(16, UPPER32)),
     ("AWS secret key", "aws_secret_access_key = " + some(40)),
+    ("AWS session token", "IQoJb3Jp" + "Z2lu" + some(200)),
+    ("Supabase token", "sb" + "p_" + some(40, HEX)),
+    ("Heroku key", "HR" + "KU-" + some(60)),
+    ("PlanetScale token", "pscale" + "_tkn_" + some(43)),
     ("Google key", "AI" + "za" + some(35)),
     ("Google token", "ya" + "29." + some(60)),
     ("Azure storage key", "DefaultEndpointsProtocol=https;AccountName=x;Account" + "Key=" + some(86, B64) + "=="),
@@ -83,6 +100,11 @@ PLANTED = [
     ("Shopify token", "shp" + "at_" + some(32, HEX)),
     ("Notion token", "ntn" + "_" + some(46)),
     ("Linear key", "lin" + "_api_" + some(40)),
+    ("Airtable token", "pa" + "t" + some(14) + "." + some(64, HEX)),
+    ("Figma token", "fig" + "d_" + some(40)),
+    ("Doppler token", "dp" + ".pt." + some(43)),
+    ("New Relic key", "NR" + "AK-" + some(27, string.ascii_uppercase + string.digits)),
+    ("Square token", "sq0" + "atp-" + some(22)),
     ("Grafana token", "glsa" + "_" + some(32) + "_" + some(8, HEX)),
     ("private key", "-----BEGIN RSA " + "PRIVATE KEY-----\n" + some(64, B64) + "\n"),
     ("private key", "-----BEGIN OPENSSH " + "PRIVATE KEY-----\n" + some(64, B64) + "\n"),
@@ -94,6 +116,11 @@ PLANTED = [
     ("password in a connection string", "Server=db;User Id=ann;Pass" + "word=" + some(10) + ";"),
     ("password in a connection string", "host=db user=ann pass" + "word=" + some(10)),
     ("assigned secret", "MY_API_KEY=" + some(30)),
+    ("assigned secret", "X-Api-Key: " + some(18)),
+    ("password", "FOO=1\nDB_PASS" + "WORD=" + some(10) + "\nBAR=2"),
+    ("password", "db:\n  pass" + "word: " + some(10)),
+    ("password", "mysql --pass" + "word=" + some(10)),
+    ("login on a command line", "curl -u ann:" + some(10) + " http://example.com/"),
     ("assigned secret", 'client_secret = "' + some(24)),
 ]
 IDS = [f"{rule} {index}" for index, (rule, _) in enumerate(PLANTED)]
@@ -126,6 +153,13 @@ def test_a_finding_never_holds_the_secret(rule, secret):
 
 
 INNOCENT = [
+    "password: required, at least 12 characters",
+    'password = getpass("Password, 12 characters: ")',
+    "password=os.environ['DB_PASSWORD_1']",
+    "mysql --password=$DB_PASSWORD_1",
+    '{"properties":{"password":{"type":"string","minLength":12}}}',
+    "the api-key: see section 12 of the manual",
+    "curl -u ann:$PASSWORD_1 http://example.com/",
     "I'd like a task-force-management-system-for-desk-planning-and-risk-assessment, please.",
     "Use `Authorization: Bearer YOUR_API_KEY` or Bearer $TOKEN, Bearer <token>.",
     "Basic understanding and basic authentication-schemes of basic Algorithms1234",
@@ -319,13 +353,47 @@ NOT_NAMED = [
 
 @pytest.mark.parametrize(("before", "after"), NAMED)
 def test_values_of_secret_keys_are_hidden_and_the_rest_stays(before, after):
-    assert apply_edits(before.encode(), hide_named(before.encode())).decode() == after
-    assert hide_named(after.encode()) == []
+    assert apply_edits(before.encode(), HideNamed()(before.encode())).decode() == after
+    assert HideNamed()(after.encode()) == []
 
 
 @pytest.mark.parametrize("text", NOT_NAMED)
 def test_other_values_stay(text):
-    assert hide_named(text.encode()) == []
+    assert HideNamed()(text.encode()) == []
+
+
+BESIDE = [
+    (
+        '[{"name":"Cookie","value":"sid=1"},{"name":"Accept","value":"a"}]',
+        '[{"name":"Cookie","value":"<secret>"},{"name":"Accept","value":"a"}]',
+    ),
+    (
+        '"{\\"name\\": \\"password\\", \\"value\\": \\"x 1\\"}"',
+        '"{\\"name\\": \\"password\\", \\"value\\": \\"<secret>\\"}"',
+    ),
+    ('[["Authorization","Token 1"],["Accept","a"]]', '[["Authorization","<secret>"],["Accept","a"]]'),
+    ('{"password":12345678,"count":12345678}', '{"password":"<secret>","count":12345678}'),
+    ('"{\\"db_pwd\\":1234}"', '"{\\"db_pwd\\":\\"<secret>\\"}"'),
+]
+NOT_BESIDE = [
+    '{"required":["password","username"]}',
+    '["cookie","biscuit","cake"]',
+    '{"name":"city","value":"Oslo"}',
+    '{"total_tokens":12345,"token":12345,"secret_santa":12345}',
+    '{"name":"password","type":"string"}',
+]
+
+
+@pytest.mark.parametrize(("before", "after"), BESIDE)
+def test_values_beside_their_names_are_hidden(before, after):
+    assert apply_edits(before.encode(), hide_pairs(before.encode())).decode() == after
+    assert hide_pairs(after.encode()) == []
+    json.loads(after)
+
+
+@pytest.mark.parametrize("text", NOT_BESIDE)
+def test_names_without_a_secret_hide_nothing(text):
+    assert hide_pairs(text.encode()) == []
 
 
 def test_only_headers_that_the_client_reads_are_kept():

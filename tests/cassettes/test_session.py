@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -927,6 +928,42 @@ def test_a_torn_journal_gives_all_but_its_last_line(path, assistant, serve):
         complete = sum(line.endswith(b"}") and b'"status":200' in line for line in whole[:length].split(b"\n"))
         assert tape.recorded == 4 - complete, length
         path.unlink()
+
+
+def test_what_is_secret_by_its_key_may_not_stand_elsewhere(path, serve):
+    """A tool gives a password, and the model repeats it; and it had said it before."""
+    password = "hunt" + "er2hunter2"
+
+    @tool
+    def account() -> dict[str, str]:
+        """The user's account."""
+        return {"user": "ann", "password": password}
+
+    replies = iter([f"You said {password}.", call("account", {}), f"It is {password}."])
+    agent, client = Agent(model="m", tools=[account]), client_of(serve(lambda _: next(replies)))
+    tape = agentkit.cassette(path, "record")
+    tape.open()
+    agent.run_sync("Hello", client=client)
+    agent.run_sync("Who am I?", client=client)
+    with pytest.raises(CassetteError, match="the value of a key that is named like a secret at line") as caught:
+        tape.close()
+    assert password not in str(caught.value)
+    left = [entry.read_text() for entry in path.parent.iterdir() if entry.is_file()]
+    assert left
+    assert not any(password in text for text in left)
+    tape.save(scrub=[password])
+    assert path.exists()
+    assert password not in path.read_text()
+    with agentkit.cassette(path, scrub=[password]):
+        assert agent.run_sync("Hello").output == "You said <scrubbed>."
+
+
+def test_a_secret_that_is_escaped_several_times_is_in_no_file(path, assistant, serve):
+    secret = "k7Qz9mWv3L" + "xT8rB2nYc5Hd6Jf4Pq1"
+    prompt = json.dumps({"body": json.dumps({"b": json.dumps({"client_secret": secret})})})
+    with pytest.raises(CassetteError, match="looks like a secret"), agentkit.cassette(path, "record"):
+        assistant.agent.run_sync(f"x {prompt}", client=client_of(serve(["Hm."])))
+    assert not any(secret in entry.read_text() for entry in path.parent.iterdir() if entry.is_file())
 
 
 def test_a_failed_recording_waits_beside_and_is_played_by_the_next_one(path, assistant, serve):

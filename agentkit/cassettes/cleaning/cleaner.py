@@ -9,13 +9,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from agentkit.cassettes.cleaning.hiding import clean_uri, hide_named, hide_values, kept_headers, secret_values
+from agentkit.cassettes.cleaning.hiding import (
+    HideNamed,
+    clean_uri,
+    hide_pairs,
+    hide_values,
+    kept_headers,
+    secret_values,
+)
 from agentkit.cassettes.cleaning.scrubbing import Scrubber, Surroundings
 from agentkit.cassettes.interaction import Body
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from agentkit.cassettes.cleaning.scrubbing import ScrubRule
     from agentkit.cassettes.interaction import Interaction, ToolResult
@@ -32,6 +39,7 @@ class Cleaner:
     def __init__(self, rules: Sequence[ScrubRule], surroundings: Surroundings, env: Mapping[str, str]) -> None:
         self._rules, self._surroundings = rules, surroundings
         self._secrets = secret_values(env)
+        self._named = HideNamed()
         self._scrubber = self._make_scrubber()
         self._user = Scrubber(rules) if rules else None
         self.is_constant = not any(callable(rule) for rule in rules)
@@ -44,8 +52,13 @@ class Cleaner:
         """Make one for this process: its folders, and the secrets in its environment."""
         return cls(rules, Surroundings.here(places), os.environ)
 
+    @property
+    def seen(self) -> Collection[str]:
+        """Values of keys named like secrets, which may not stand elsewhere either."""
+        return self._named.seen
+
     def _make_scrubber(self) -> Scrubber:
-        return Scrubber(self._rules, self._surroundings, hide=(hide_values(self._secrets), hide_named))
+        return Scrubber(self._rules, self._surroundings, hide=(hide_values(self._secrets), self._named, hide_pairs))
 
     def hide(self, keys: Iterable[str]) -> bool:
         """Take keys out that a client was given, and tell whether there are new ones among them."""

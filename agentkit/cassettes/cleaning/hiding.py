@@ -47,7 +47,22 @@ _URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:([^@\s]+)@")
 _USER = re.compile(r"(?<=://)[^/?#@]*@")
 _PARAMETER = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]+)")
 _NAMED = re.compile(
-    rb'(?i:key|token|secrets?|passw(?:or)?d|passphrase|pwd|authorization|cookies?|credentials?)\\*"\s*:\s*\\*"'
+    rb'(?i:key|token|secrets?|passw(?:or)?d|passphrase|pwd?|authorization|cookies?|credentials?)\\*"\s*:\s*\\*"'
+)
+_MIXED = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S+$")
+_NAMED_HERE = re.compile(rb"(?i)authorization|cookie|key|pass|pwd?|pin|secret|credential|token")
+_REST = rb"""(?P<value>(?:(?!(?P=quote))[^\n]){1,4000})(?P=quote)"""
+_NUMBER = re.compile(
+    rb"""(?P<quote>\\*")(?P<name>[A-Za-z_\-]*(?i:passw(?:or)?d|pwd|pw|secret|passphrase))(?P=quote)\s*:\s*"""
+    rb"""(?P<value>\d{4,})(?=\s*[,}\]])"""
+)
+_FIELD = re.compile(
+    rb"""(?P<quote>\\*")(?:name|key)(?P=quote)\s*:\s*(?P=quote)(?P<name>[A-Za-z_\-]{2,64})(?P=quote)\s*,\s*"""
+    rb"""(?P=quote)value(?P=quote)\s*:\s*(?P=quote)""" + _REST
+)
+_HEADER = re.compile(
+    rb"""\[\s*(?P<quote>\\*")(?P<name>(?i:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key))(?P=quote)\s*,\s*"""
+    rb"""(?P=quote)""" + _REST + rb"""\s*\]"""
 )
 _KEPT_AS_IT_IS = re.compile(r"<[^<>\s]{1,80}>|\*+|x{3,}|")
 
@@ -94,13 +109,35 @@ def hide_values(values: Mapping[str, str]) -> FindEdits:
     return find
 
 
-def hide_named(data: bytes) -> list[Edit]:
-    """Find the string values of JSON keys that are named like secrets, also within JSON that strings hold."""
-    return edit_strings(data, _hide_named) if _NAMED.search(data) else []
+class HideNamed:
+    """Finds the string values of JSON keys that are named like secrets, also within JSON that strings hold."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        """Values that were found and that are like no word: they may not stand anywhere else either."""
+
+    def __call__(self, data: bytes) -> list[Edit]:
+        """Return the edits that hide them."""
+        return edit_strings(data, self._hide) if _NAMED.search(data) else []
+
+    def _hide(self, key: str, text: str) -> str:
+        if not is_secret_name(key) or not _holds_secret(key, text):
+            return text
+        if len(text) >= _SHORTEST and _MIXED.match(text):
+            self.seen.add(text)
+        return HIDDEN
 
 
-def _hide_named(key: str, text: str) -> str:
-    return HIDDEN if is_secret_name(key) and _holds_secret(key, text) else text
+def hide_pairs(data: bytes) -> list[Edit]:
+    """Find secrets beside their names: `{"name": "Cookie", "value": ...}`, `["Authorization", ...]`, and numbers."""
+    found: list[Edit] = []
+    for pattern in (_NUMBER, _FIELD, _HEADER):
+        for match in pattern.finditer(data) if _NAMED_HERE.search(data) else ():
+            name, value = match["name"].decode(), match["value"]
+            if is_secret_name(name) and value not in (b"", HIDDEN.encode()):
+                quote = match["quote"] if pattern is _NUMBER else b""
+                found.append((*match.span("value"), quote + HIDDEN.encode() + quote))
+    return sorted(found)
 
 
 def _holds_secret(key: str, text: str) -> bool:

@@ -17,6 +17,7 @@ _ALWAYS = frozenset(
         "passwd",
         "passphrase",
         "pwd",
+        "pw",
         "secret",
         "secrets",
         "authorization",

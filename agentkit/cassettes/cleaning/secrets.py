@@ -181,6 +181,12 @@ def _is_random(match: re.Match[bytes]) -> bool:
     return digits >= 2 and digits < len(value) and _is_value(match) and len(set(value)) >= 8
 
 
+def _is_password(match: re.Match[bytes]) -> bool:
+    """Tell whether the group `value` has letters and digits, as passwords do, and most words of a text don't."""
+    value = match["value"]
+    return any(48 <= c <= 57 for c in value) and re.search(rb"[A-Za-z]", value) is not None and _is_value(match)
+
+
 def _is_login(match: re.Match[bytes]) -> bool:
     """Tell whether the group `value` is base64 of `user:password`."""
     user, colon, password = _decoded(match["value"].rstrip(b"=")).partition(b":")
@@ -221,6 +227,10 @@ _RULES: tuple[_Rule, ...] = (
     _rule("Replicate token", r"r8_[A-Za-z0-9]{37}", "r8_"),
     _rule("NVIDIA key", r"nvapi-[A-Za-z0-9_\-]{50,}", "nvapi-"),
     _rule("Tavily key", r"tvly-(?:dev-|prod-)?[A-Za-z0-9]{28,}", "tvly-"),
+    _rule("Cerebras key", r"csk-(?P<value>[a-z0-9]{40,})", "csk-", is_real=_is_random),
+    _rule("Fireworks key", r"fw_(?P<value>[A-Za-z0-9]{20,})", "fw_", is_real=_is_random),
+    _rule("Pinecone key", r"pcsk_(?P<value>[A-Za-z0-9_]{40,})", "pcsk_", is_real=_is_random),
+    _rule("ElevenLabs key", r"sk_[0-9a-f]{48}", "sk_"),
     _rule("LangSmith key", r"lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}", "lsv2_"),
     # code and packages
     _rule("GitHub token", r"gh[opsur]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,}", "gh", "github_pat_"),
@@ -228,6 +238,8 @@ _RULES: tuple[_Rule, ...] = (
     _rule("npm token", r"npm_[A-Za-z0-9]{36}", "npm_"),
     _rule("PyPI token", r"pypi-AgE[A-Za-z0-9_\-]{50,}", "pypi-age"),
     _rule("Docker token", r"dckr_(?:pat|oat)_[A-Za-z0-9_\-]{27,}", "dckr_"),
+    _rule("RubyGems key", r"rubygems_[0-9a-f]{48}", "rubygems_"),
+    _rule("Pulumi token", r"pul-[0-9a-f]{40}", "pul-"),
     _rule("Atlassian token", r"ATATT3[A-Za-z0-9_\-=]{60,}", "atatt3"),
     # clouds
     _rule(
@@ -248,6 +260,10 @@ _RULES: tuple[_Rule, ...] = (
         is_real=_is_random,
         is_near=True,
     ),
+    _rule("AWS session token", r"IQoJb3JpZ2lu[A-Za-z0-9+/]{100,}={0,2}", "iqojb3jpz2lu"),
+    _rule("Supabase token", r"sbp_[0-9a-f]{40}", "sbp_"),
+    _rule("Heroku key", r"HRKU-(?P<value>[A-Za-z0-9_\-]{58,})", "hrku-", is_real=_is_random),
+    _rule("PlanetScale token", r"pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_=.\-]{32,}", "pscale_"),
     _rule("Google key", r"AIza[A-Za-z0-9_\-]{35}", "aiza"),
     _rule(
         "Google token",
@@ -315,6 +331,11 @@ _RULES: tuple[_Rule, ...] = (
     _rule("Shopify token", r"shp(?:at|ca|pa|ss)_[0-9a-f]{32}", "shp"),
     _rule("Notion token", r"ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{43}", "ntn_", "secret_"),
     _rule("Linear key", r"lin_api_[A-Za-z0-9]{40}", "lin_api_"),
+    _rule("Airtable token", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}", "pat"),
+    _rule("Figma token", r"figd_[A-Za-z0-9_\-]{38,}", "figd_"),
+    _rule("Doppler token", r"dp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9.]{40,}", "dp."),
+    _rule("New Relic key", r"NRAK-[A-Z0-9]{27}", "nrak-"),
+    _rule("Square token", r"sq0[a-z]{3}-[A-Za-z0-9_\-]{22,}", "sq0"),
     _rule("Grafana token", r"glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}|glc_[A-Za-z0-9+/]{32,}", "glsa_", "glc_"),
     # forms of their own
     _rule(
@@ -348,11 +369,30 @@ _RULES: tuple[_Rule, ...] = (
         is_near=True,
     ),
     _rule(
+        "password",
+        r"""(?i)(?:password|passwd|passphrase)(?:[\\"']{0,6}\s{0,3}[:=]|=)[\s\\"']{0,8}"""
+        r"""(?P<value>[^\s"'\\,;&<>(){}\[\]$]{8,})(?![(\[{$])""",
+        "password",
+        "passwd",
+        "passphrase",
+        is_real=_is_password,
+        is_bounded=False,
+        is_near=True,
+    ),
+    _rule(
+        "login on a command line",
+        r"""curl\s[^\n]{0,200}?(?:-u|--user)[\s=\\"']{1,6}[^\s:"'\\]{1,64}:(?P<value>[^\s"'\\$]{6,})""",
+        "curl",
+        is_real=_is_value,
+        is_near=True,
+    ),
+    _rule(
         "assigned secret",
-        rf"(?i:api_?key|secret(?:_?key)?|auth_?token|access_?token|private_?key){_QUOTES}"
-        r"(?P<value>[A-Za-z0-9_\-+/]{20,})",
+        rf"(?i:api[_-]?key|secret(?:_?key)?|auth_?token|access_?token|private_?key){_QUOTES}"
+        r"(?P<value>[A-Za-z0-9_\-+/]{16,})",
         "apikey",
         "api_key",
+        "api-key",
         "secret",
         "token",
         "private_key",
