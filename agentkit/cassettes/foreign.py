@@ -8,23 +8,31 @@ httpx get our own stubs (vcrpy's read streams to their end first); all others ge
 from __future__ import annotations
 
 import contextlib
+import http.client
 import importlib
 import threading
 import time
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Any, cast
+from unittest import mock
+from urllib.request import AbstractHTTPHandler
 
+import vcr.patch
 from vcr.cassette import Cassette as VCRCassette
 from vcr.filters import decode_response
 from vcr.patch import CassettePatcherBuilder
 from vcr.record_mode import RecordMode
 
+from agentkit import json
 from agentkit.cassettes.interaction import Failure
 from agentkit.cassettes.playing import LEFT, AnswerHead, milliseconds_since
 from agentkit.errors import CassetteError
 from agentkit.tape import LANE, find_tape
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     from vcr.request import Request as VCRRequest
@@ -49,7 +57,7 @@ class _Patch:
         with self._lock:
             self._users += 1
             if self._users == 1:
-                for patcher in CassettePatcherBuilder(_InForce()).build():
+                for patcher in (*CassettePatcherBuilder(_InForce()).build(), *_turns()):
                     self._undo.enter_context(patcher)
 
     def leave(self) -> None:
@@ -60,6 +68,50 @@ class _Patch:
 
 
 PATCH = _Patch()
+
+_TURN = threading.RLock()
+"""Held where vcrpy takes its patches away for a moment, to make a real connection: for the whole process. A thread that
+looked a class up just then would go live, past its cassette."""
+
+
+def _turns() -> Iterator[AbstractContextManager[object]]:
+    """Return patches that have threads wait for each other where vcrpy's are away, and where classes are looked up."""
+    yield mock.patch.object(vcr.patch, "force_reset", _in_turn(vcr.patch.force_reset))
+    yield mock.patch.object(AbstractHTTPHandler, "do_open", _opener(AbstractHTTPHandler.do_open))
+    with contextlib.suppress(ImportError):
+        from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+        for pool in (HTTPConnectionPool, HTTPSConnectionPool):
+            yield mock.patch.object(pool, "_new_conn", _waiting(pool._new_conn))  # noqa: SLF001  (it has no other hook)
+
+
+def _in_turn(reset: Callable[[], AbstractContextManager[object]]) -> Callable[[], AbstractContextManager[object]]:
+    @contextlib.contextmanager
+    def force_reset() -> Iterator[None]:
+        with _TURN, reset():
+            yield
+
+    return force_reset
+
+
+def _waiting(function: Callable[..., object]) -> Callable[..., object]:
+    def waiting(*args: object, **kwargs: object) -> object:
+        with _TURN:
+            return function(*args, **kwargs)
+
+    return waiting
+
+
+def _opener(do_open: Callable[..., object]) -> Callable[..., object]:
+    """Have urllib open what is patched, also where it looked the class up while it wasn't."""
+
+    def opener(handler: object, http_class: type, request: object, **kwargs: object) -> object:
+        with _TURN:
+            if http_class in (HTTPConnection, HTTPSConnection):
+                http_class = getattr(http.client, http_class.__name__)
+        return do_open(handler, http_class, request, **kwargs)
+
+    return opener
 
 
 class _InForce(VCRCassette):  # type: ignore[misc]  # vcrpy has no types
@@ -138,10 +190,23 @@ def _bytes_of(body: object) -> bytes:
         return bytes(body)
     if hasattr(body, "read"):
         return _bytes_of(body.read())
+    if isinstance(body, Mapping) or (isinstance(body, list | tuple) and not _are_pieces(body)):
+        return _encoded(body)  # vcrpy has aiohttp's `json=` and the fields of a form as they were given
     try:
         return b"".join(_bytes_of(piece) for piece in cast("Iterator[object]", body))
     except TypeError as exc:
         raise CassetteError(f"a request's body is a {type(body).__name__}; bytes or text can be recorded.") from exc
+
+
+def _are_pieces(values: Iterable[object]) -> bool:
+    return all(isinstance(piece, str | bytes | bytearray) for piece in values)
+
+
+def _encoded(body: object) -> bytes:
+    try:
+        return json.encode(body)
+    except json.JSONError as exc:
+        raise CassetteError(f"a request's body is a {type(body).__name__} that is no JSON: {exc}.") from exc
 
 
 def _listed(values: object) -> list[str]:

@@ -33,7 +33,7 @@ def describe_miss(terms: Terms, store: Store, asked: Asked) -> str:
     ]
     found = report(
         asked.method,
-        asked.uri,
+        terms.cleaner.uri(asked.uri),
         mask_secrets(bytes(asked.clean)),
         recorded,
         name=str(terms.path),

@@ -221,7 +221,7 @@ class RunTrack:
     def _read_whole(self, method: str, url: str, raw: bytes, parent: Entry | None) -> Asked:
         terms = self._exchanges.terms
         clean = terms.cleaner.body(raw)
-        state = terms.rules.state(method, url, clean)
+        state = terms.rules.state(method, terms.cleaner.uri(url), clean)
         return Asked(method, url, raw, Body(raw), Body(clean), state, parent=parent)
 
 

@@ -1257,6 +1257,69 @@ def test_patch_plays_async_httpx_and_the_openai_sdk(path, serve):
     assert said == [("Hello.", "Hello.")] * 2
 
 
+def test_patch_in_threads_lets_nothing_past_its_cassette(path, serve):
+    """vcrpy takes its patches away for a moment, for the whole process, to make a real connection."""
+    requests = pytest.importorskip("requests")
+    server = serve(lambda asked: f"You said {asked.last_text}.")
+
+    def ask(number, mode):
+        own = path.with_name(f"{number}.yaml")
+        with agentkit.cassette(own, mode, patch=True) as tape:
+            for turn in range(3):
+                body = {"model": "m", "input": f"{number} {turn}"}
+                said = requests.post(f"{server.base_url}/responses", json=body).json()
+                assert said["output"][0]["content"][0]["text"] == f"You said {number} {turn}."
+            assert not tape.unused
+        return len(tape.requests)
+
+    for mode in ("record", "replay"):
+        before = len(server.requests)
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(ask, range(6), [mode] * 6)) == [3] * 6
+        assert len(server.requests) - before == (18 if mode == "record" else 0)
+
+
+def test_patch_compares_what_aiohttp_sends_as_json_and_as_a_form(path, serve):
+    aiohttp = pytest.importorskip("aiohttp")
+    server = serve(lambda asked: f"You said {asked.last_text}.")
+
+    async def ask(**sent):
+        async with aiohttp.ClientSession() as session, session.post(f"{server.base_url}/responses", **sent) as answer:
+            return answer.status
+
+    body = {"model": "m", "input": "hi"}
+    with agentkit.cassette(path, "record", patch=True):
+        assert asyncio.run(ask(json=body)) == 200
+        assert asyncio.run(ask(data={"a": "1"})) == 400
+    with agentkit.cassette(path, patch=True) as tape:
+        assert asyncio.run(ask(json=body)) == 200
+        assert asyncio.run(ask(data={"a": "1"})) == 400
+    assert not tape.unused
+    with pytest.raises(CassetteMismatch, match="ho"), agentkit.cassette(path, patch=True):
+        asyncio.run(ask(json={**body, "input": "ho"}))
+
+
+def test_a_secret_in_a_path_is_hidden_and_found_again(path, serve, monkeypatch):
+    server = serve()
+    monkeypatch.setenv("BOT_TOKEN", token := "12345678:" + "AAtokenOfTheBot")
+    for mode in ("record", "replay"):
+        with agentkit.cassette(path, mode, patch=True), httpx.Client(trust_env=False) as client:
+            assert client.get(f"{server.base_url}/bot{token}/getMe").status_code == 404
+    assert token not in path.read_text()
+    with pytest.raises(CassetteMismatch) as caught, agentkit.cassette(path, patch=True), httpx.Client() as client:
+        client.get(f"{server.base_url}/bot{token}/sendMessage")
+    assert token not in str(caught.value)
+
+
+def test_a_prompt_that_holds_the_clients_key_is_played(path, assistant, serve):
+    client = client_of(serve())
+    for mode in ("record", "replay"):
+        with agentkit.cassette(path, mode):
+            key = client._api_key
+            assistant.agent.run_sync(f"Is {key} a good key?", client=client)
+    assert key not in path.read_text()
+
+
 def test_patch_plays_a_tools_own_requests_beside_the_models(path, assistant, serve):
     server = serve()
 
