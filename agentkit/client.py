@@ -651,6 +651,8 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[bytes, bytes]:
         if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise UsageError(f"{name!r} is no name of a header. Allowed are letters, digits and hyphens.")
         _check_header(f"headers[{name!r}]", value)
+        if name.lower() in FRAMING:
+            raise UsageError(f"headers[{name!r}] says how the request is framed, which the client does. Leave it out.")
     return {name.lower().encode(): value.encode() for name, value in headers.items()}
 
 
@@ -665,6 +667,7 @@ def _check_header(what: str, value: object) -> None:
         )
 
 
+FRAMING = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
 NO_SERVER = "http://recorded.invalid/v1"
 """What stands in for a server where only a cassette answers, and doesn't say who did."""
 

@@ -262,9 +262,7 @@ class Connection(asyncio.Protocol):
                 data = os.read(sock.fileno(), PIECE_BYTES)
         protocol = raw.get_protocol()
         if data and hasattr(protocol, "buffer_updated"):  # TLS, of asyncio or uvloop
-            below = cast("asyncio.BufferedProtocol", protocol)
-            memoryview(below.get_buffer(len(data)))[: len(data)] = data
-            below.buffer_updated(len(data))
+            _feed(cast("asyncio.BufferedProtocol", protocol), data)
         elif data:
             cast("asyncio.Protocol", protocol).data_received(data)
 
@@ -285,6 +283,16 @@ class Connection(asyncio.Protocol):
         failure.__dict__.update(error.__dict__)
         self._failure = failure
         self._rouse()
+
+
+def _feed(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        room = memoryview(protocol.get_buffer(len(rest)))
+        taken = min(len(room), len(rest))
+        room[:taken] = rest[:taken]
+        protocol.buffer_updated(taken)
+        rest = rest[taken:]
 
 
 class Stagger(TypedDict, total=False):

@@ -397,7 +397,10 @@ class Wire:
         try:
             context = self._find_tls()
         except OSError as exc:  # an ssl.SSLError is one, too
-            raise UsageError(f"verify={self._verify!r}: {exc}. Give a file of certificates in PEM format.") from exc
+            where = f"verify={self._verify!r}"
+            if self._verify is True and (named := os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+                where = f"SSL_CERT_FILE or SSL_CERT_DIR is {named!r}"
+            raise UsageError(f"{where}: {exc}. Give a file of certificates in PEM format.") from exc
         context.set_alpn_protocols(["http/1.1"])
         return context
 
@@ -416,7 +419,8 @@ class Wire:
             return None  # as usual; what is imported below takes 15 ms
         import urllib.request
 
-        if urllib.request.proxy_bypass(self._url.netloc):
+        # an address of IPv6 is listed there without brackets
+        if urllib.request.proxy_bypass(self._url.netloc) or urllib.request.proxy_bypass(self._url.host):
             return None
         proxies = urllib.request.getproxies()
         proxy = proxies.get(self._url.scheme) or proxies.get("all")

@@ -553,6 +553,12 @@ def test_own_headers_go_before_ours():
     assert server.requests[0].head.lower().count(b"authorization:") == 1
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection"])
+def test_headers_that_frame_the_request_are_the_clients_business(name):
+    with pytest.raises(UsageError, match="how the request is framed"):
+        Client("http://x/v1", headers={name: "3"})
+
+
 def test_profiles_are_given_or_guessed():
     assert Client("https://api.sambanova.ai/v1").profile.name == "sambanova"
     assert Client("https://me.openai.azure.com/openai/v1").profile.name == "azure"

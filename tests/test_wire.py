@@ -633,6 +633,16 @@ def test_no_proxy(monkeypatch):
             assert client.respond_sync(BODY).output_text == "Hi"
 
 
+def test_no_proxy_names_an_address_of_ipv6(monkeypatch):
+    """As it is usually written: without the brackets that a URL has around it."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1,::1")
+    with Client("http://[::1]:9/v1", retry=RetryPolicy.none()) as client:
+        with pytest.raises(TransportError, match=r"^\[::1\]:9: can't connect") as caught:
+            client.respond_sync(BODY)
+        assert "proxy" not in str(caught.value)
+
+
 def test_a_dead_proxy_is_named(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://user:pw-secret@127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -775,6 +785,16 @@ def test_a_tls_connection_cut_in_the_answer(certificate):
 def test_a_verify_that_means_nothing(verify):
     with pytest.raises(UsageError, match="verify="):
         Client("https://api.example/v1", verify=verify)
+
+
+def test_a_variable_that_names_no_certificates_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    with (
+        Client("https://api.example/v1") as client,
+        pytest.raises(UsageError, match=r"SSL_CERT_FILE .*none.pem"),
+    ):
+        client.respond_sync(BODY)
 
 
 def test_a_file_that_holds_no_certificate(tmp_path):

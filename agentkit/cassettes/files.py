@@ -4,6 +4,7 @@ the journal of a recording that was killed."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def _below(folder: Path) -> Iterator[CassetteFile]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             stem = name.removesuffix(PENDING).removesuffix(JOURNAL)
-            if stem.endswith(SUFFIXES) and not name.startswith("."):
+            if stem.endswith(SUFFIXES) and not name.startswith(".") and Path(parent, name).is_file():
                 yield CassetteFile(Path(parent, stem))
 
 
@@ -114,7 +115,10 @@ def write(path: Path, recording: Recording) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Put a text in place of a file, whole or not at all, mode 0600. Raises OSError."""
-    target = path.resolve()  # a link stays a link
+    try:
+        target = path.resolve()  # a link stays a link
+    except RuntimeError as exc:  # before Python 3.13, links in a circle
+        raise OSError(errno.ELOOP, "symbolic links in a circle") from exc
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp makes it 0600
     try:

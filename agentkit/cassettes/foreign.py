@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import importlib
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -69,6 +70,7 @@ class _Patch:
 
 PATCH = _Patch()
 
+_BOUNDARY = re.compile(r"(?i)multipart/.*boundary=\"?([^\";\s]{8,})")
 _TURN = threading.RLock()
 """Held where vcrpy takes its patches away for a moment, to make a real connection: for the whole process. A thread that
 looked a class up just then would go live, past its cassette."""
@@ -134,7 +136,7 @@ class _InForce(VCRCassette):  # type: ignore[misc]  # vcrpy has no types
         if cassette is None:
             return False
         track = _track(cassette)
-        recorded = track.take(request.method, request.uri, _bytes_of(request.body))
+        recorded = track.take(request.method, request.uri, _body_of(request))
         if recorded is None:
             return False
         request.recorded = recorded  # for play_response, which comes next, with the same request
@@ -162,7 +164,7 @@ class _InForce(VCRCassette):  # type: ignore[misc]  # vcrpy has no types
         status = cast("dict[str, int]", plain["status"])
         listed = [(str(name).lower(), v) for name, values in plain["headers"].items() for v in _listed(values)]
         body = _bytes_of(plain["body"]["string"])
-        take = _track(cassette).begin(request.method, request.uri, _bytes_of(request.body))
+        take = _track(cassette).begin(request.method, request.uri, _body_of(request))
         take.end(AnswerHead(status["code"], listed), (body,) if body else (), (), None)
 
     def _load(self) -> None:
@@ -179,6 +181,17 @@ def _cassette() -> Cassette | None:
 
 def _track(cassette: Cassette) -> RunTrack:
     return cassette.begin_run(LANE.get())
+
+
+def _body_of(request: VCRRequest) -> bytes:
+    return _without_boundary(_bytes_of(request.body), request.headers)
+
+
+def _without_boundary(body: bytes, headers: Mapping[str, object]) -> bytes:
+    """Return a body of several parts with a boundary that is the same each time: clients draw one by lot."""
+    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    found = _BOUNDARY.search(str(kind))
+    return body if found is None else body.replace(found[1].encode(), b"boundary")
 
 
 def _bytes_of(body: object) -> bytes:
@@ -227,7 +240,7 @@ def _sync_stub(module: ModuleType, original: Callable[..., Any]) -> Callable[...
         cassette = None if OURS in request.extensions else _cassette()
         if cassette is None:
             return original(transport, request)
-        body = request.read()
+        body = _without_boundary(request.read(), request.headers)
         track = _track(cassette)
         recorded = track.take(request.method, str(request.url), body)
         if recorded is not None:
@@ -250,7 +263,7 @@ def _async_stub(module: ModuleType, original: Callable[..., Any]) -> Callable[..
         cassette = None if OURS in request.extensions else _cassette()
         if cassette is None:
             return await original(transport, request)
-        body = await request.aread()
+        body = _without_boundary(await request.aread(), request.headers)
         track = _track(cassette)
         recorded = track.take(request.method, str(request.url), body)
         if recorded is not None:

@@ -110,7 +110,8 @@ class Journal:
         if not keep or not self._holds_any:
             with contextlib.suppress(OSError):
                 self.path.unlink()  # while the lock is held: nobody else has written to it
-        file.close()
+        with contextlib.suppress(OSError):  # what could not be written was told when that was tried
+            file.close()
 
     def read(self) -> Recording:
         """Return what it holds by now. Raises `CassetteError`."""

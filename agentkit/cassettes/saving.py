@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from agentkit import json
 from agentkit.cassettes.cleaning.literals import any_in, escaped_forms
 from agentkit.cassettes.cleaning.secrets import Finding, find_secrets, find_secrets_in
+from agentkit.cassettes.cleaning.spelled import spelled_texts
 from agentkit.cassettes.files import read, read_text, write_text
 from agentkit.cassettes.format import document, form
 from agentkit.cassettes.format.ids import normalise
 from agentkit.cassettes.interaction import Body, Head, Interaction, Recording
-from agentkit.cassettes.review.answered import read_answer
 from agentkit.cassettes.review.splicing import added_to
 from agentkit.errors import CassetteError
 
@@ -149,7 +149,7 @@ def holds_secret(interaction: Interaction, asked: bytes, seen: Collection[str]) 
     pieces = [
         asked,
         interaction.answer,
-        read_answer(interaction).partial.encode(errors="surrogatepass"),
+        *spelled_texts(interaction.answer),
         *(result.output.encode(errors="surrogatepass") for result in interaction.tool_results),
     ]
     forms = [form for value in seen for form in escaped_forms(value)]

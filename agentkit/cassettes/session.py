@@ -402,7 +402,7 @@ def _checked_path(path: str | PathLike[str]) -> Path:
         found = Path(path)
     except TypeError:
         raise UsageError(f"path={path!r}; give the name of a file, such as 'cassettes/weather.yaml'.") from None
-    if found.suffix not in SUFFIXES:
+    if found.suffix not in SUFFIXES or "\0" in str(found):
         raise UsageError(
             f"path={str(path)!r}: a cassette ends in {' or '.join(SUFFIXES)}, as 'cassettes/weather.yaml'."
         )

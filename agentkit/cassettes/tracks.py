@@ -164,14 +164,21 @@ class RunTrack:
 
         Raises `CassetteError` where it isn't known: tools aren't run while a cassette plays.
         """
-        terms, entry = self._exchanges.terms, self.last_entry
+        exchanges, entry = self._exchanges, self.last_entry
+        terms = exchanges.terms
         if terms.tools != "recorded" or terms.mode == "compare" or (entry is not None and entry.index is None):
             return None
-        recorded = self._exchanges.output_of(entry, call, index)
+        recorded = exchanges.output_of(entry, call, index)
         if recorded is None and not terms.goes_live:
             raise CassetteError(
                 f"{terms.path} holds no output of the call {call.name}({call.arguments[:200]}), and tools aren't run "
                 "while it plays. Run them with tools='live', or record on with mode='extend'."
+            )
+        ended = entry is not None and entry.index is not None and not exchanges.store.children(entry.index)
+        if recorded is not None and recorded.outcome == "cancelled" and ended:
+            raise CassetteError(
+                f"{terms.path}: when this was recorded, the run ended while {call.name}({call.arguments[:200]}) ran. "
+                "Tools aren't run while it plays, so it can't end there again: run them, with tools='live'."
             )
         return recorded
 

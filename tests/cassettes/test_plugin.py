@@ -331,6 +331,14 @@ def test_a_marker_that_records_is_refused_in_ci(project: Project) -> None:
     assert server.requests == []
 
 
+def test_no_error_of_a_cassette_is_an_expected_failure(project: Project) -> None:
+    project.write("@pytest.mark.xfail\n@pytest.mark.cassette\ndef test_coat():\n    ask()\n    assert False\n")
+    project.run().assert_outcomes(failed=1)  # there is no recording
+    project.monkeypatch.setenv("CI", "true")
+    project.monkeypatch.setenv("AGENTKIT_CASSETTES", "record")
+    project.run().assert_outcomes(errors=1)  # nor may it be made
+
+
 def test_a_secret_is_refused_and_shown_nowhere(project: Project) -> None:
     secret = "sk-proj-" + "aB3dE5fG7h" * 4
     project.write("@pytest.mark.cassette\ndef test_coat():\n    ask()\n")

@@ -23,6 +23,7 @@ from agentkit.cassettes.files import read
 from agentkit.errors import AuthenticationError, RateLimited
 from agentkit.events import RetryWaiting, TextDelta
 from agentkit.testing import ScriptedModel, call, cut, failure, hold, text
+from tests.byte_server import byte_server
 from tests.cassettes.reference import answering, client_of
 
 pytestmark = pytest.mark.usefixtures("outside_of_ci")
@@ -958,6 +959,25 @@ def test_what_is_secret_by_its_key_may_not_stand_elsewhere(path, serve):
         assert agent.run_sync("Hello").output == "You said <scrubbed>."
 
 
+@pytest.mark.parametrize(
+    "kind", ["output_text", "refusal", "function_call_arguments", "reasoning_text", "some_new_thing"]
+)
+def test_a_secret_that_a_broken_stream_spells_out_is_in_no_file(path, kind):
+    key = "gh" + "p_" + "aB3dE5gH7j" * 4
+    event = {"type": f"response.{kind}.delta", "item_id": "it_1", "output_index": 0, "content_index": 0}
+    pieces = [key[at : at + 3] for at in range(0, len(key), 3)]
+    stream = b"".join(b"data: " + json.dumps({**event, "delta": piece}).encode() + b"\n\n" for piece in pieces)
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+    with byte_server(lambda connection: (connection.request(), connection.send(head + stream))) as server:
+        tape = agentkit.cassette(path, "record", patch=True)
+        tape.open()
+        httpx.post(f"{server.url}/responses", json={"model": "m", "input": "hi"})
+        with pytest.raises(CassetteError, match="GitHub token"):
+            tape.close()
+    written = [entry.read_text() for entry in path.parent.iterdir() if entry.is_file()]
+    assert not any(key[:6] in text for text in written)
+
+
 def test_a_secret_that_is_escaped_several_times_is_in_no_file(path, assistant, serve):
     secret = "k7Qz9mWv3L" + "xT8rB2nYc5Hd6Jf4Pq1"
     prompt = json.dumps({"body": json.dumps({"b": json.dumps({"client_secret": secret})})})
@@ -1297,6 +1317,52 @@ def test_patch_compares_what_aiohttp_sends_as_json_and_as_a_form(path, serve):
     assert not tape.unused
     with pytest.raises(CassetteMismatch, match="ho"), agentkit.cassette(path, patch=True):
         asyncio.run(ask(json={**body, "input": "ho"}))
+
+
+@pytest.mark.parametrize("library", ["httpx", "requests"])
+def test_patch_plays_bodies_of_several_parts_and_forms(path, serve, library):
+    """The boundary between parts is drawn by lot; and a form's password is none of the file's business."""
+    client, server = pytest.importorskip(library), serve()
+    for mode in ("record", "replay"):
+        with agentkit.cassette(path, mode, patch=True) as tape:
+            for sent in (
+                {"files": {"f": ("a.txt", b"hello")}},
+                {"data": {"user": "ann", "password": "hunter-3-hunter"}},
+            ):
+                assert client.post(f"{server.base_url}/upload", **sent).status_code == 404
+    assert not tape.unused
+    assert "password=<secret>" in path.read_text()
+    with pytest.raises(CassetteMismatch), agentkit.cassette(path, patch=True):
+        client.post(f"{server.base_url}/upload", files={"f": ("a.txt", b"other")})
+
+
+def test_a_run_that_was_cancelled_in_a_tool_is_played_with_the_tool(path, serve):
+    """Its output is no answer to go on from: the recorded run asked no more."""
+    begun: list[asyncio.Event] = []
+
+    @tool
+    async def wait() -> str:
+        """Wait."""
+        begun[-1].set()
+        await asyncio.Event().wait()
+        return "never"
+
+    agent = Agent(model="m", tools=[wait])
+
+    async def main(client):
+        begun.append(asyncio.Event())
+        run = asyncio.create_task(agent.run("Wait.", client=client))
+        await begun[-1].wait()
+        run.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await run
+
+    with agentkit.cassette(path, "record"):
+        asyncio.run(main(client_of(serve([call("wait", {})]))))
+    with agentkit.cassette(path, tools="live"):
+        asyncio.run(main(None))
+    with pytest.raises(CassetteError, match=r"the run ended while wait.* ran.*tools='live'"), agentkit.cassette(path):
+        agent.run_sync("Wait.")
 
 
 def test_a_secret_in_a_path_is_hidden_and_found_again(path, serve, monkeypatch):

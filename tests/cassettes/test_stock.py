@@ -7,10 +7,13 @@ import gzip
 import importlib.util
 import json
 import zlib
+from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
+import agentkit
 from agentkit.cassettes.format import form
 from agentkit.cassettes.interaction import Interaction, Recording
 from agentkit.errors import CassetteError
@@ -150,3 +153,22 @@ def test_a_packing_without_its_module_is_named() -> None:
         pytest.skip("brotli is installed")
     with pytest.raises(CassetteError, match="a body that only the package brotli can unpack"):
         only(answered(body={"string": b"\x0b2\x06\x00d\xc4"}, headers={"content-encoding": ["br"]}))
+
+
+def test_a_uri_that_is_none_is_told_with_its_place() -> None:
+    document = answered(body={"string": "{}"})
+    document["interactions"][0]["request"] = {**REQUEST, "uri": "http://[::1"}  # type: ignore[index]
+    with pytest.raises(CassetteError, match=r"x\.yaml.*interactions\[0\].request.uri.*no URI"):
+        form.load(yaml.dump(document), name="x.yaml")
+
+
+def test_what_stands_for_a_secret_in_it_is_the_same_request(tmp_path: Path) -> None:
+    """Other tools write what they like there."""
+    body = {"model": "m", "input": "hi", "tools": [{"type": "mcp", "authorization": "MY_MCP_TOKEN_PLACEHOLDER"}]}
+    document = answered(body={"string": ANSWER})
+    document["interactions"][0]["request"] = {**REQUEST, "body": json.dumps(body)}  # type: ignore[index]
+    path = tmp_path / "x.yaml"
+    path.write_text(yaml.dump(document))
+    with agentkit.cassette(path, patch=True) as tape:
+        assert httpx.post("https://api.test/v1/responses", json=body).content == ANSWER
+    assert not tape.unused

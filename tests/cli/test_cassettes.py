@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -122,6 +123,20 @@ def test_a_long_rest_keeps_its_space(shell: Shell) -> None:
     for name, article in (("a.yaml", "a"), ("b.yaml", "one")):
         write(shell.folder / name, talk(f"The orders of {article} customer " + "who waits " * 30))
     assert "[-a-]{+one+} customer who waits" in shell.run("cassettes", "diff", "a.yaml", "b.yaml").stdout
+
+
+@posix
+def test_a_link_stays_a_link_and_what_is_no_file_is_left_alone(shell: Shell) -> None:
+    (shell.folder / "tapes").mkdir()
+    write(shell.folder / "real.yaml", talk("Old."))
+    (shell.folder / "tapes/x.yaml").symlink_to("../real.yaml")
+    write(shell.folder / "tapes/x.yaml.new", talk("New."))
+    os.mkfifo(shell.folder / "tapes/pipe.yaml")
+    assert shell.run("cassettes", "accept", "tapes/x.yaml").returncode == 0
+    assert (shell.folder / "tapes/x.yaml").is_symlink()
+    assert "New." in (shell.folder / "real.yaml").read_text()
+    assert not (shell.folder / "tapes/x.yaml.new").exists()
+    assert "pipe" not in shell.run("cassettes", "list", "tapes").stdout
 
 
 def test_show_tells_one_turn_in_full_or_as_json(kept: Shell) -> None:

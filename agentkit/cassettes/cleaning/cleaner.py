@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from agentkit.cassettes.cleaning.edits import apply_edits
 from agentkit.cassettes.cleaning.hiding import (
     HideNamed,
     clean_uri,
+    hide_form,
     hide_pairs,
     hide_values,
     kept_headers,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _KEY_LENGTH = 8
 """Characters of the shortest key that is looked for: local servers take anything, such as `none`."""
+VERSION = "2"
+"""Of what is replaced in recorded requests: keys that were made otherwise are made again."""
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 """Hosts whose ports are drawn anew each time a test server starts."""
 
@@ -44,7 +48,7 @@ class Cleaner:
         self._user = Scrubber(rules) if rules else None
         self.is_constant = not any(callable(rule) for rule in rules)
         """Whether the same text always gives the same text, in other processes too."""
-        self.fingerprint = hashlib.sha256("\n".join(map(_described, rules)).encode()).hexdigest()[:16]
+        self.fingerprint = hashlib.sha256("\n".join([VERSION, *map(_described, rules)]).encode()).hexdigest()[:16]
         """Equal for rules that do the same to what a file holds."""
 
     @classmethod
@@ -58,7 +62,8 @@ class Cleaner:
         return self._named.seen
 
     def _make_scrubber(self) -> Scrubber:
-        return Scrubber(self._rules, self._surroundings, hide=(hide_values(self._secrets), self._named, hide_pairs))
+        hide = (hide_values(self._secrets), self._named, hide_pairs, hide_form)
+        return Scrubber(self._rules, self._surroundings, hide=hide)
 
     def hide(self, keys: Iterable[str]) -> bool:
         """Take keys out that a client was given, and tell whether there are new ones among them."""
@@ -76,12 +81,18 @@ class Cleaner:
         return self._scrubber.scrub(raw)
 
     def recorded_body(self, recorded: bytes) -> bytes:
-        """Return a recorded request's bytes under the user's rules of today; the others were applied when recording."""
+        """Return a recorded request's bytes under the user's rules of today; the others were applied when recording.
+
+        But for what other tools recorded: there, something else may stand for a secret.
+        """
+        recorded = apply_edits(recorded, HideNamed()(recorded))
         return recorded if self._user is None else self._user.scrub(recorded)
 
     def recorded(self, recorded: Body) -> Body:
         """Return a recorded request under the user's rules of today."""
-        return recorded if self._user is None else Body(self._user.scrub(bytes(recorded)))
+        whole = bytes(recorded)
+        clean = self.recorded_body(whole)
+        return recorded if clean == whole else Body(clean)
 
     def text(self, text: str) -> str:
         """Return what a cassette holds of a text."""

@@ -64,6 +64,8 @@ _HEADER = re.compile(
     rb"""\[\s*(?P<quote>\\*")(?P<name>(?i:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key))(?P=quote)\s*,\s*"""
     rb"""(?P=quote)""" + _REST + rb"""\s*\]"""
 )
+_FORM = re.compile(rb"[\w.\-~%+*\[\]]+=[^&=\s\"{}]*(?:&[\w.\-~%+*\[\]]+=[^&=\s\"{}]*)*\s*")
+_PAIR = re.compile(rb"([^&=]+)=([^&\s]*)")
 _KEPT_AS_IT_IS = re.compile(r"<[^<>\s]{1,80}>|\*+|x{3,}|")
 
 
@@ -138,6 +140,17 @@ def hide_pairs(data: bytes) -> list[Edit]:
                 quote = match["quote"] if pattern is _NUMBER else b""
                 found.append((*match.span("value"), quote + HIDDEN.encode() + quote))
     return sorted(found)
+
+
+def hide_form(data: bytes) -> list[Edit]:
+    """Find the secrets in a form, `user=ann&password=...`; where it is no form, none."""
+    if not _NAMED_HERE.search(data) or not _FORM.fullmatch(data):
+        return []
+    return [
+        (*match.span(2), HIDDEN.encode())
+        for match in _PAIR.finditer(data)
+        if is_secret_parameter(unquote_plus(match[1].decode())) and match[2] not in (b"", HIDDEN.encode())
+    ]
 
 
 def _holds_secret(key: str, text: str) -> bool:

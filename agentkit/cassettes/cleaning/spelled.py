@@ -32,6 +32,15 @@ def spelled_edits(data: bytes, finders: Sequence[FindEdits]) -> list[Edit]:
     return sorted(edits)
 
 
+def spelled_texts(data: bytes) -> list[bytes]:
+    """Return the texts that a stream's deltas make together, of whatever kind."""
+    texts: dict[tuple[object, ...], list[bytes]] = {}
+    for match in _LINE.finditer(data):
+        if (found := _delta(match[0], match.start())) is not None:
+            texts.setdefault(found[0], []).append((found[1].text or "").encode(errors="surrogatepass"))
+    return [b"".join(pieces) for pieces in texts.values()]
+
+
 def _delta(line: bytes, start: int) -> tuple[tuple[object, ...], Literal] | None:
     try:
         event = json.loads(line.partition(b":")[2])

@@ -11,6 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from agentkit.errors import UsageError
 from agentkit.json import MAX_DEPTH
@@ -224,6 +225,14 @@ class Spot:
         if not isinstance(self.value, str):
             self.wrong(what + (", in quotes" if isinstance(self.value, bool | int | float) else ""))
         return self.value
+
+    def uri(self) -> str:
+        text = self.text()
+        try:
+            urlsplit(text)
+        except ValueError as exc:
+            self.fail(f"found {shown(text)}, which is no URI ({exc}); allowed is one such as https://host/v1/responses")
+        return text
 
     def integer(self, least: int, most: int | None = None, what: str = "") -> int:
         value = self.value

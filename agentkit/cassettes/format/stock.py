@@ -132,7 +132,7 @@ def _interaction(request: Spot, response: Spot) -> Interaction:
     uri = request.member("uri" if "uri" in asked else "url")
     return Interaction(
         method=request.member("method").text().upper(),
-        uri=uri.text(),
+        uri=uri.uri(),
         body=Body(body),
         status=_status(response),
         headers=tuple((name, value) for name, value in headers if name not in _PACKING),

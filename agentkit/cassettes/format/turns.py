@@ -185,7 +185,7 @@ def _read_request(spot: Spot, parent: Base | None) -> tuple[str, str, Body, Join
         if key not in given:
             spot.fail(f"found no {key}; allowed is a {key}, or the turn that the request continues")
     method = spot.member("method", parent.interaction.method if parent else None).text()
-    uri = spot.member("uri", parent.interaction.uri if parent else None).text()
+    uri = spot.member("uri", parent.interaction.uri if parent else None).uri()
     whole = [key for key in bodies.KEYS if key in given]
     grown = [key for key in growth.KEYS if key in given]
     if whole and grown:

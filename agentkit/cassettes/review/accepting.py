@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentkit.cassettes.cleaning.cleaner import Cleaner
-from agentkit.cassettes.files import read, write_text
+from agentkit.cassettes.files import read, read_text, write_text
 from agentkit.cassettes.format import form
 from agentkit.cassettes.format.ids import normalise
 from agentkit.cassettes.journal import Journal, read_journal
@@ -34,7 +34,11 @@ def accept(file: CassetteFile, waiting: Path) -> None:
         _accept_journal(file)
         return
     read(waiting)  # a file that can't be read must not take the place of one that can
-    waiting.replace(file.path)
+    if file.path.is_symlink():
+        write_text(file.path, read_text(waiting))  # a link stays a link
+        waiting.unlink()
+    else:
+        waiting.replace(file.path)
 
 
 def reject(file: CassetteFile, waiting: Path) -> None:

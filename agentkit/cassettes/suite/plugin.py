@@ -279,14 +279,16 @@ class Suite:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Take notice of how a test ended. An expected failure is no place to hide a mismatch in."""
         report = yield
-        running = self._running
-        if running is None or running.item is not item or report.when == "teardown":
-            return report
+        running = self._running if self._running is not None and self._running.item is item else None
         is_expected = hasattr(report, "wasxfail") and report.skipped
-        if is_expected and running.opened.misses and not names_errors(item):
+        has_missed = running is not None and bool(running.opened.misses)
+        is_ours = call.excinfo is not None and call.excinfo.errisinstance(CassetteError)
+        if is_expected and (has_missed or is_ours) and not names_errors(item):
             del report.wasxfail
             report.outcome, is_expected = "failed", False
             report.longrepr = item.repr_failure(cast("pytest.ExceptionInfo[BaseException]", call.excinfo))
+        if running is None or report.when == "teardown":
+            return report
         running.failed = running.failed or report.failed or (report.skipped and not is_expected)
         if report.passed and running.opened.match == "turns" and running.opened.differences:
             report.cassette_drifted = True  # type: ignore[attr-defined]
