@@ -111,7 +111,8 @@ class Conversation:
         given = None if options.prompt is None else _read_prompt(options.prompt, Transcript())
         self._before, self._input = asked_anew(past, given, rerun_tools=options.rerun_tools)
         if not options.as_json:
-            note = f"up to turn {turn} as recorded in {path}; what follows is live."
+            whose = f", of an agent that ran within {past.lane}," if past.lane else ""
+            note = f"up to turn {turn}{whose} as recorded in {path}; what follows is live."
             self._outputs.notes.line(f"{self._outputs.notes.glyphs.dash} {one_line(note)}", "dim")
 
     def run(self) -> Result[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import stat
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentkit.cassettes.files import write
+from agentkit.cassettes.files import read, write
 from tests.cassettes.made import answered, asking, call, message, output, plain, recorded, user
 from tests.cli.conftest import SLOW
 
@@ -451,6 +452,16 @@ def recorded_talk(shell: Shell) -> Shell:
     )
     write(shell.folder / "x.yaml", recording)
     return shell
+
+
+def test_a_turn_of_a_nested_agent_is_said_to_be_one(recorded_talk: Shell) -> None:
+    path = recorded_talk.folder / "x.yaml"
+    first, *rest = read(path)
+    write(path, recorded(dataclasses.replace(first, lane="call_7"), *rest))
+    done = recorded_talk.run("run", "what_if.py", "--cassette", "x.yaml", "--from-turn", "1")
+    assert (
+        "up to turn 1, of an agent that ran within call_7, as recorded in x.yaml; what follows is live." in done.stderr
+    )
 
 
 @pytest.mark.parametrize(

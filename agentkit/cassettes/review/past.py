@@ -61,6 +61,8 @@ class Past:
     """The same with the outputs of its calls, where they were recorded."""
     following: tuple[Item, ...] = ()
     """What was said to the model next, in the recording: messages, without outputs."""
+    lane: str = ""
+    """The calls that the agent ran within whose conversation it is; empty at the top."""
 
 
 def open_past(path: str | PathLike[str], *, turn: int) -> Past:
@@ -70,9 +72,8 @@ def open_past(path: str | PathLike[str], *, turn: int) -> Past:
     past = read_past(read(place), turn=turn, name=str(path))
     cleaner = Cleaner.here((), {})
     following = json.decode(cleaner.restored_json(json.encode(list(past.following))), max_depth=OWN_DEPTH)
-    return Past(
-        _restored(past.open, cleaner), _restored(past.transcript, cleaner), tuple(cast("list[Item]", following))
-    )
+    items = tuple(cast("list[Item]", following))
+    return Past(_restored(past.open, cleaner), _restored(past.transcript, cleaner), items, past.lane)
 
 
 def read_past(recording: Recording, *, turn: int, name: str) -> Past:
@@ -121,7 +122,8 @@ class _Reading:
         child = self._child(index)
         added = () if child is None else _without_echo(child.added)
         outputs, following = self._outputs(answer.response, added)
-        return Past(told, told if outputs is None else self._extended(told, outputs), following)
+        lane = self._recording.interactions[index].lane
+        return Past(told, told if outputs is None else self._extended(told, outputs), following, lane)
 
     def _before(self, index: int) -> Transcript:
         """Return the conversation that a request sent."""
