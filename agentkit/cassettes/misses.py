@@ -10,6 +10,7 @@ from agentkit.cassettes.cleaning.secrets import mask_secrets
 from agentkit.cassettes.files import CassetteFile
 from agentkit.cassettes.matching.closest import Recorded
 from agentkit.cassettes.matching.mismatch import advice, report
+from agentkit.cassettes.matching.rules import useless_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,13 @@ def describe_miss(terms: Terms, store: Store, asked: Asked) -> str:
         rules=terms.rules,
         remedies=_remedies(terms),
     )
-    return found.text + _unset_variables(found.text, recorded)
+    return found.text + _unset_variables(found.text, recorded) + _without_effect(terms, asked, recorded)
+
+
+def _without_effect(terms: Terms, asked: Asked, recorded: Sequence[Recorded]) -> str:
+    """Tell of fields to ignore that none of the requests has: mistyped, most likely."""
+    useless = useless_paths(terms.rules, [bytes(asked.clean), *(bytes(each.body) for each in recorded)])
+    return f"\n  ignore={useless!r} finds nothing in any of these requests." if useless else ""
 
 
 def _unset_variables(said: str, recorded: Sequence[Recorded]) -> str:

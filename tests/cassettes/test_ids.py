@@ -260,3 +260,15 @@ def test_random_bytes_stay_but_for_ids() -> None:
         after = json.loads(found.answer)["output"][1]["text"]
         assert len(after) == len(text) - (len(CALL) - len("call_1")) * (text.count(CALL) - after.count(CALL))
         assert after.replace(CALL, "call_1") == text.replace(CALL, "call_1")
+
+
+@pytest.mark.parametrize("body", ['{"error":{"message":"busy"},"request_id":"%s"}', '{"error":{"request_id":"%s"}}'])
+def test_the_id_of_a_refused_request_is_numbered(body: str) -> None:
+    refusals = [
+        Interaction("POST", URI, Body(b"{}"), 429, (), ((body % f"9a{n}d5e81-02c1-4c3f-8d1e-77b0a1c2d3e4").encode(),))
+        for n in range(2)
+    ]
+    assert [made.answer.decode() for made in ids.normalise(Recording(Head(), tuple(refusals)))] == [
+        body % "req_1",
+        body % "req_2",
+    ]

@@ -1217,6 +1217,14 @@ def test_match_turns_plays_by_position_and_lists_the_drift(path, assistant, serv
         pass
 
 
+def test_a_field_to_ignore_that_no_request_has_is_told_with_a_mismatch(path, assistant, serve):
+    record(path, assistant, serve())
+    rules = ["tool[*].description", "tools[*].description"]
+    with pytest.raises(CassetteMismatch) as caught, agentkit.cassette(path, ignore=rules):
+        assistant.agent.run_sync("Something else")
+    assert "ignore=['tool[*].description'] finds nothing in any of these requests." in str(caught.value)
+
+
 def test_match_exact_counts_every_field(path, assistant, serve):
     server = serve()
     with agentkit.cassette(path, "record"):

@@ -59,7 +59,7 @@ _WORD = rb"[A-Za-z0-9_-]"
 _WORD_CHARACTER = re.compile(_WORD)
 _ESCAPE = re.compile(rb"\\(?:[bfnrt]|u[0-9a-fA-F]{4})\Z")
 _PLACE = (
-    rb'"(?:id|item_id|call_id|response_id|previous_response_id|approval_request_id)"\s*:\s*'
+    rb'"(?:id|item_id|call_id|response_id|previous_response_id|approval_request_id|request_id)"\s*:\s*'
     rb'"(?P<place>[^"\\]*)(?=")'
 )
 _NUMBER = rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
@@ -136,6 +136,9 @@ class _Names:
         if not isinstance(response, dict):
             return
         self._note(response.get("id"), "resp")
+        error = response.get("error")
+        for place in (response, error if isinstance(error, dict) else {}):
+            self._note(place.get("request_id"), "req")  # of a refusal
         output = response.get("output")
         for item in output if isinstance(output, list) else ():
             self._item(item)

@@ -43,7 +43,7 @@ from agentkit.errors import UsageError
 
 if TYPE_CHECKING:
     from _hashlib import HASH
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from agentkit.json import JSON, JSONObject
 
@@ -198,6 +198,16 @@ def ignored_fields(body: bytes, rules: Rules) -> list[NotCounted]:
             if write_path(place) not in told:
                 found.append(NotCounted(write_path(place), value, f"ignored: {write_path(path)}"))
     return found
+
+
+def useless_paths(rules: Rules, bodies: Iterable[bytes]) -> list[str]:
+    """Return which paths to ignore find nothing in any of these bodies: mistyped, most likely."""
+    left = dict(zip(rules.ignore, rules.paths, strict=True))
+    for body in bodies if left else ():
+        decoded = read_body(body)
+        if decoded is not None:
+            left = {said: path for said, path in left.items() if not any(_reached(decoded, path, exact=rules.exact))}
+    return list(left)
 
 
 def read_body(body: bytes) -> JSONObject | None:
