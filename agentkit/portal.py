@@ -127,6 +127,8 @@ class _Job(Generic[T]):
     def cancel(self) -> None:
         if self.task is not None:
             self.task.cancel()
+        else:  # the interrupt came before the coroutine was handed over: there is nothing to wait for
+            self.finished.set()
 
     async def _run(self, start: Callable[[], Awaitable[T]]) -> None:
         try:

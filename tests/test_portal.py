@@ -14,7 +14,7 @@ import weakref
 import pytest
 
 from agentkit.errors import UsageError
-from agentkit.portal import iterate_blocking, run_blocking
+from agentkit.portal import _Job, iterate_blocking, run_blocking
 
 
 async def value_of(variable):
@@ -204,3 +204,10 @@ def test_a_call_after_the_end_is_refused_instead_of_hanging():
     code, out, err = run(code)
     assert (code, err) == (0, "")
     assert out.startswith("a _sync call while the process ends")
+
+
+def test_a_job_that_was_never_begun_is_not_waited_for():
+    """As after an interrupt in the very moment in which it is handed to the background loop."""
+    job = _Job()
+    job.cancel()
+    assert job.finished.is_set()
