@@ -119,10 +119,17 @@ class Player:
         self._turns = 0
         self._usage = Usage()
         self._is_first = True
+        self._nested: dict[str, Usage] = {}
+        """What agents that ran within a call had used, by the call."""
 
     def play(self) -> None:
-        """Play all but the conversations of nested agents, which a live run doesn't show either."""
+        """Play all but the conversations of nested agents, which a live run counts, and doesn't show either."""
         conversations = read_conversations(self._recording)
+        for nested in conversations:
+            if is_beneath(nested, conversations):
+                call = nested.lane.partition("/")[0]
+                used = sum((turn.usage for turn in nested.turns), start=Usage())
+                self._nested[call] = self._nested.get(call, Usage()) + used
         for conversation in conversations:
             if not is_beneath(conversation, conversations):
                 self._play_conversation(conversation)
@@ -158,6 +165,7 @@ class Player:
         display.show(ResponseFinished(answered.response, self._turns))
         for call in turn.calls:
             self._show_call(display, call)
+            self._usage += self._nested.pop(call.call_id, Usage())
         if not turn.calls:
             display.end(answered.response.output_text, turns=self._turns, usage=self._usage)
             self._display = None

@@ -113,14 +113,16 @@ def test_ctrl_c_ends_it_in_order(played: Shell) -> None:
 
 
 def test_nested_agents_stay_behind_their_call(shell: Shell) -> None:
+    asked = [user("Plan it"), call("call_1", "ask"), output("call_1", "42")]
     recording = recorded(
-        plain(asking([user("Plan it")]), answered([call("call_1", "ask")])),
-        plain(asking([user("Look it up")]), answered([message("42")]), lane="call_1"),
-        plain(asking([user("Plan it"), call("call_1", "ask"), output("call_1", "42")]), answered([message("Done.")])),
+        plain(asking(asked[:1]), answered([call("call_1", "ask")])),
+        plain(asking([user("Look it up")]), answered([message("42")], tokens=(300, 7)), lane="call_1"),
+        plain(asking(asked), answered([message("Done.")], tokens=(20, 1))),
     )
     write(shell.folder / "x.yaml", recording)
     done = shell.run("replay", "x.yaml")
     assert done.stdout == "Done.\n"
+    assert "330 tokens in, 13 out" in done.stderr  # what they used is counted, as it was live
     assert "Look it up" not in done.stderr
 
 

@@ -124,17 +124,16 @@ class Suite:
 
     def begin(self, items: Sequence[pytest.Item]) -> None:
         """Take notice of the tests that use cassettes, and refuse the network to agentkit's clients from here on."""
+        mistakes: list[str] = []
         for item in items:
             if item.get_closest_marker("cassette") is not None or "cassette" in fixtures_of(item):
                 put_first(item, "cassette")
                 try:
-                    check_markers(item)
-                    options = options_of(item, {})
-                    path = self._paths[item.nodeid] = self._path_of(item, options)
-                    if "path" in options:
-                        self._named.add(path)
+                    self._take_notice(item)
                 except UsageError as exc:
-                    raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.cassette: {exc}") from None
+                    mistakes.append(f"{item.nodeid}: @pytest.mark.cassette: {exc}")
+        if mistakes:
+            raise pytest.UsageError("\n".join(mistakes))
         # two tests that name one file mean it
         own = {test: str(path) for test, path in self._paths.items()}
         if clash := find_clash({test: path for test, path in own.items() if list(own.values()).count(path) == 1}):
@@ -145,6 +144,13 @@ class Suite:
             )
         self._undo.callback(setattr, tape, "refusal", tape.refusal)
         tape.refusal = self._refusal
+
+    def _take_notice(self, item: pytest.Item) -> None:
+        check_markers(item)
+        options = options_of(item, {})
+        path = self._paths[item.nodeid] = self._path_of(item, options)
+        if "path" in options:
+            self._named.add(path)
 
     def _refusal(self, host: str) -> Exception | None:
         if (self._running is not None and self._running.goes_live) or tape.goes_out():
