@@ -15,6 +15,7 @@ import math
 import os
 import re
 import secrets
+import sys
 import threading
 import time
 import weakref
@@ -668,6 +669,7 @@ def _check_header(what: str, value: object) -> None:
 
 
 FRAMING = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
+_HINT_IN_TESTS = " A test that plays a recording needs none: mark it with @pytest.mark.cassette."
 NO_SERVER = "http://recorded.invalid/v1"
 """What stands in for a server where only a cassette answers, and doesn't say who did."""
 
@@ -686,6 +688,7 @@ def _find_in_env(env: Mapping[str, str]) -> tuple[str, str | None]:
     if env.get("OPENAI_API_KEY"):
         return env.get("OPENAI_BASE_URL") or "https://api.openai.com/v1", env["OPENAI_API_KEY"]
     hint = " AGENTKIT_API_KEY is set, but not AGENTKIT_BASE_URL." if env.get("AGENTKIT_API_KEY") else ""
+    hint += _HINT_IN_TESTS if "pytest" in sys.modules else ""
     raise UsageError(
         "no server: give client=Client(base_url, api_key), or set AGENTKIT_BASE_URL (and AGENTKIT_API_KEY), "
         f"SAMBANOVA_API_KEY, or OPENAI_API_KEY in the environment.{hint}"

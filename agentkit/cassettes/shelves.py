@@ -128,7 +128,7 @@ def _open_accepted(file: CassetteFile, terms: Terms) -> Opened:
     if copy is not None and copy.rules == rule_set:
         _tell_leftovers(file, copy.keys, terms)
         return Opened(copy, copy.head, len(copy.keys))
-    recording = form.load(data, name=str(path))
+    recording = form.load(data, name=str(path), anew=f"record it anew: {terms.command('rewrite')}")
     keys = keys_of(recording, rules, cleaner)
     _tell_leftovers(file, keys, terms)
     if cleaner.is_constant:

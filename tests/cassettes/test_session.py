@@ -881,6 +881,22 @@ def test_a_journal_of_what_the_cassette_holds_changes_nothing(path, assistant, s
     assert path.read_bytes() == accepted
 
 
+def test_what_people_write_into_a_cassette_is_no_change(path, assistant, serve):
+    server = serve()
+    record(path, assistant, server)
+    path.write_text("# for the release of May\n" + path.read_text())
+    with agentkit.cassette(path, "extend") as tape:
+        assistant.agent.run_sync(QUESTION, client=client_of(server))
+    assert (tape.recorded, tape.was_changed) == (0, False)
+    assert path.read_text().startswith("# for the release of May\n")
+
+
+def test_a_file_that_is_broken_names_what_records_it_anew(path):
+    path.write_text("version: 1\ninteractions: 3\n")
+    with pytest.raises(CassetteError, match=r'or record it anew: cassette\(".*weather.yaml", mode="rewrite"\)'):
+        agentkit.cassette(path).open()
+
+
 def test_what_waits_stays_where_an_extension_is_the_same_as_before(path, assistant, serve):
     server = serve()
     record(path, assistant, server)

@@ -111,12 +111,14 @@ def _head_form(head: Head) -> dict[str, object]:
     return {**form, **{key: value for key, value in head.extra.items() if key not in _HEAD}}
 
 
-def load(text: str | bytes, *, name: str) -> Recording:
-    """Read a cassette file, of this version, an earlier one, or stock vcrpy. `name` is what errors call it.
+def load(text: str | bytes, *, name: str, anew: str = "record it anew") -> Recording:
+    """Read a cassette file, of this version, an earlier one, or stock vcrpy.
+
+    `name` is what errors call it, and `anew` how it is recorded again.
 
     Raises `CassetteError` with file, line and place for what can't be read.
     """
-    text = _decoded(text, name)
+    text = _decoded(text, name, anew)
     try:
         if not _is_ours(text) and (found := stock.load(text)) is not None:
             return found
@@ -126,12 +128,12 @@ def load(text: str | bytes, *, name: str) -> Recording:
         place = _place(exc.path)
         raise CassetteError(
             f"{name}{f', line {line}' if line else ''}: {f'{place}: ' if place else ''}{exc.said}. "
-            "Put it right, take the file from version control, or record it anew."
+            f"Put it right, take the file from version control, or {anew}."
         ) from None
 
 
-def _decoded(text: str | bytes, name: str) -> str:
-    remedy = "Take the file from version control, or record it anew."
+def _decoded(text: str | bytes, name: str, anew: str) -> str:
+    remedy = f"Take the file from version control, or {anew}."
     if isinstance(text, bytes):
         try:
             text = text.decode()
@@ -147,7 +149,7 @@ def _decoded(text: str | bytes, name: str) -> str:
         line = text.count("\n", 0, found.start()) + 1
         raise CassetteError(
             f"{name}, line {line}: a conflict of a merge, {found[0].strip()}. Take one side whole, "
-            "`git checkout --ours` or `--theirs`, or record it anew: two halves make no conversation."
+            f"`git checkout --ours` or `--theirs`: two halves make no conversation. Or {anew}."
         )
     return text
 
