@@ -127,11 +127,25 @@ class ResponseFold:
     holds no response.
     """
 
-    __slots__ = ("_echoes", "_items", "_numbers", "_unnumbered", "error", "gap", "mismatch", "repeats", "response")
+    __slots__ = (
+        "_by_id",
+        "_echoes",
+        "_items",
+        "_numbers",
+        "_unnumbered",
+        "_waiting",
+        "error",
+        "gap",
+        "mismatch",
+        "repeats",
+        "response",
+    )
 
     def __init__(self, echoes: Echoes | None = None) -> None:
         self._echoes = echoes or Echoes()
         self._items: list[_OpenItem] = []
+        self._waiting: list[_OpenItem] = []  # those that aren't done
+        self._by_id: dict[str, list[_OpenItem]] = {}  # those that were announced, or ended, with an id
         self._numbers: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
         self._unnumbered = False
         self.gap = False
@@ -210,8 +224,21 @@ class ResponseFold:
     def _on_item_added(self, data: JSONObject) -> tuple[Event, ...]:
         item = _object(data.get("item"), "output_item.added")
         if not self._came_before(item, done=False) and not self._goes_on(item):
-            self._items.append(_OpenItem(item, _text(item.get("id")), data.get("output_index")))
+            self._open(item, _text(item.get("id")), data)
         return _NOTHING
+
+    def _open(self, item: Item, key: str | None, data: JSONObject) -> _OpenItem:
+        opened = _OpenItem(item, key, data.get("output_index"))
+        self._items.append(opened)
+        self._waiting.append(opened)
+        if key is not None:
+            self._by_id.setdefault(key, []).append(opened)
+        return opened
+
+    def _end(self, opened: _OpenItem) -> None:
+        if not opened.done:
+            opened.done = True
+            self._waiting.remove(opened)
 
     def _on_item_done(self, data: JSONObject) -> tuple[Event, ...]:
         item = _object(data.get("item"), "output_item.done")
@@ -219,25 +246,32 @@ class ResponseFold:
             return _NOTHING
         opened = self._find_done(item, data)
         if opened is not None and opened.again and not _continues(item, opened.base):
-            opened.done, opened = True, None  # another message, under the same id
+            self._end(opened)
+            opened = None  # another message, under the same id
+        key = _text(item.get("id"))
         if opened is None:
-            self._items.append(opened := _OpenItem(item, _text(item.get("id")), data.get("output_index")))
+            opened = self._open(item, key, data)
+        elif key is not None and key != opened.key:
+            self._by_id.setdefault(key, []).append(opened)
         unseen = () if opened.shown else deltas_of(item)
-        opened.base, opened.done, opened.shown = item, True, True
+        self._end(opened)
+        opened.base, opened.shown = item, True
         opened.parts.clear()
         opened.arguments = None
         return unseen
 
     def _came_before(self, item: Item, *, done: bool) -> bool:
         """Tell whether this is a repeat, which without numbers only the item's own id can show."""
-        return _text(item.get("id")) is not None and any(o.done is done and o.base == item for o in self._items)
+        known = self._by_id.get(_text(item.get("id")) or "", ())
+        return any(opened.done is done and opened.base == item for opened in known)
 
     def _goes_on(self, item: Item) -> bool:
         """Open a finished message again that is announced again, with its id (transformers serve, after a call)."""
         key = _text(item.get("id"))
-        for opened in self._items:
-            if opened.done and _type(item) == _type(opened.base) == "message" and key and opened.key == key:
+        for opened in self._by_id.get(key, ()) if key else ():
+            if opened.done and _type(item) == _type(opened.base) == "message" and opened.key == key:
                 opened.done, opened.again = False, True
+                self._waiting = [each for each in self._items if not each.done]
                 opened.part("output_text", {}).add(items.message_text(opened.base))
                 return True
         return False
@@ -245,7 +279,7 @@ class ResponseFold:
     def _find_done(self, item: Item, data: JSONObject) -> _OpenItem | None:
         """Return the opened item that `item` completes. Its id may be missing, or another than when it was added."""
         key = item.get("id")
-        waiting = [opened for opened in self._items if not opened.done]
+        waiting = self._waiting
         named = [opened for opened in waiting if opened.key is not None and opened.key == key]
         alike = [opened for opened in waiting if _type(opened.base) == _type(item)]
         placed = [opened for opened in alike if opened.index == data.get("output_index")]
@@ -256,10 +290,10 @@ class ResponseFold:
         """Return the item that an event speaks of: by its id, else the one open at its index, else the last opened."""
         key, index = _text(data.get("item_id")), data.get("output_index")
         if key is not None:
-            for opened in reversed(self._items):
+            for opened in reversed(self._by_id.get(key, ())):
                 if opened.key == key:
                     return opened
-        waiting = [opened for opened in self._items if not opened.done and _type(opened.base) == kind]
+        waiting = [opened for opened in self._waiting if _type(opened.base) == kind]
         if index is not None:
             placed = [o for o in waiting if o.index == index] or [o for o in waiting if o.index is None]
             if len(placed) == 1:
@@ -308,8 +342,7 @@ class ResponseFold:
             item: Item = {"type": kind, **({"id": key} if key else {})}
             if kind == "message":
                 item["role"] = "assistant"
-            self._items.append(opened := _OpenItem(item, key, data.get("output_index")))
-            return opened
+            return self._open(item, key, data)
 
     def _on_part(self, data: JSONObject) -> tuple[Event, ...]:
         part = data.get("part")
