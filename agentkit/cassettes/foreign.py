@@ -24,11 +24,12 @@ from vcr.cassette import Cassette as VCRCassette
 from vcr.filters import decode_response
 from vcr.patch import CassettePatcherBuilder
 from vcr.record_mode import RecordMode
+from vcr.stubs import VCRConnection
 
 from agentkit import json
 from agentkit.cassettes.interaction import Failure
 from agentkit.cassettes.playing import LEFT, AnswerHead, milliseconds_since
-from agentkit.errors import CassetteError
+from agentkit.errors import AgentkitError, CassetteError
 from agentkit.tape import LANE, find_tape
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ looked a class up just then would go live, past its cassette."""
 def _turns() -> Iterator[AbstractContextManager[object]]:
     """Return patches that have threads wait for each other where vcrpy's are away, and where classes are looked up."""
     yield mock.patch.object(vcr.patch, "force_reset", _in_turn(vcr.patch.force_reset))
+    yield mock.patch.object(VCRConnection, "getresponse", _noting(VCRConnection.getresponse))
     yield mock.patch.object(AbstractHTTPHandler, "do_open", _opener(AbstractHTTPHandler.do_open))
     with contextlib.suppress(ImportError):
         from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -102,6 +104,24 @@ def _waiting(function: Callable[..., object]) -> Callable[..., object]:
             return function(*args, **kwargs)
 
     return waiting
+
+
+def _noting(getresponse: Callable[..., object]) -> Callable[..., object]:
+    """Have a request that fails recorded: vcrpy keeps answers alone."""
+
+    def noting(connection: Any, *args: object, **kwargs: object) -> object:
+        try:
+            return getresponse(connection, *args, **kwargs)
+        except AgentkitError:
+            raise
+        except Exception as exc:
+            request, cassette = connection._vcr_request, _cassette()  # noqa: SLF001  (vcrpy has it nowhere else)
+            if cassette is not None and not hasattr(request, "recorded"):
+                take = _track(cassette).begin(request.method, request.uri, _body_of(request))
+                take.end(None, (), (), Failure(type(exc).__name__, str(exc)))
+            raise
+
+    return noting
 
 
 def _opener(do_open: Callable[..., object]) -> Callable[..., object]:

@@ -1323,6 +1323,38 @@ def test_patch_in_threads_lets_nothing_past_its_cassette(path, serve):
         assert len(server.requests) - before == (18 if mode == "record" else 0)
 
 
+@pytest.mark.parametrize("library", ["httpx", "requests", "urllib"])
+def test_patch_plays_failures_of_other_clients(path, serve, library):
+    """A tool that falls back on another server asks it in a replay, too."""
+    server = serve(["Hello."])
+    nobody = "http://127.0.0.1:9/v1"
+
+    def ask(url):
+        if library == "urllib":
+            import urllib.request
+
+            data, headers = json.dumps({"model": "m", "input": "hi"}).encode(), {"content-type": "application/json"}
+            with urllib.request.urlopen(urllib.request.Request(f"{url}/responses", data, headers)) as answer:
+                return answer.status
+        return pytest.importorskip(library).post(f"{url}/responses", json={"model": "m", "input": "hi"}).status_code
+
+    def fall_back():
+        try:
+            return ask(nobody)
+        except (OSError, httpx.HTTPError) as exc:
+            return type(exc).__mro__[-4:], ask(server.base_url)
+
+    seen = []
+    for mode in ("record", "replay"):
+        before = len(server.requests)
+        with agentkit.cassette(path, mode, patch=True) as tape:
+            seen.append(fall_back())
+        assert len(server.requests) - before == (mode == "record")
+    assert seen[0] == seen[1]
+    assert seen[0][1] == 200
+    assert not tape.unused
+
+
 def test_patch_compares_what_aiohttp_sends_as_json_and_as_a_form(path, serve):
     aiohttp = pytest.importorskip("aiohttp")
     server = serve(lambda asked: f"You said {asked.last_text}.")
