@@ -38,9 +38,8 @@ class Connection(asyncio.Protocol):
     so at once and closes, and whoever only sends then gets a broken pipe instead of the answer.
     """
 
-    def __init__(self, place: str, *, awaits_tls: bool = False) -> None:
+    def __init__(self, place: str) -> None:
         self._place = place
-        self._awaits_tls = awaits_tls  # what comes before is nobody's word
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._raw: asyncio.Transport | None = None  # the same one, or what is below its TLS
@@ -65,16 +64,13 @@ class Connection(asyncio.Protocol):
         self._raw = self._raw or self._transport
         self._transport.set_write_buffer_limits(high=1)  # 0 makes asyncio's TLS pause and go on by turns
 
-    def secured(self, transport: asyncio.Transport) -> None:
-        """Go on over TLS."""
-        self._awaits_tls = False
+    def secured(self, transport: asyncio.Transport, raw: asyncio.Transport) -> None:
+        """Go on over TLS, which runs over `raw`."""
+        self._raw = raw
         self.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         reader = self._reader
-        if self._awaits_tls:
-            self.abort()
-            return
         if reader is None and not self._has_served and len(self._early) < HELD_BYTES:
             self._early += data  # the server speaks first: "102 Processing", or a refusal
             return
@@ -295,6 +291,17 @@ def _feed(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
         rest = rest[taken:]
 
 
+class Unheard(asyncio.Protocol):
+    """Stands at a connection until TLS does: whatever is said before is nobody's word, and ends it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=1)
+
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002
+        self._transport.abort()
+
+
 class Stagger(TypedDict, total=False):
     """How addresses of one name are tried."""
 
@@ -306,12 +313,14 @@ async def connect(
 ) -> Connection:
     """Return a new connection; the time holds for connecting, and again for TLS."""
     loop = asyncio.get_running_loop()
-    connection = Connection(place, awaits_tls=tls is not None)
+    connection = Connection(place)
     staggers = isinstance(loop, asyncio.BaseEventLoop) and not _is_address(host)  # uvloop doesn't know how
     options: Stagger = {"happy_eyeballs_delay": STAGGER_S} if staggers else {}
     try:
         async with asyncio.timeout(timeout_s):
-            transport, _ = await loop.create_connection(lambda: connection, host, port, **options)
+            transport, _ = await loop.create_connection(
+                lambda: connection if tls is None else Unheard(), host, port, **options
+            )
         if tls is not None:
             await _secure(connection, transport, tls, host, timeout_s)
     except TimeoutError as exc:
@@ -334,7 +343,7 @@ async def _secure(
         raise
     if secured is None:  # the loop's way to say that the connection went meanwhile
         raise ConnectionResetError("the connection was closed")
-    connection.secured(secured)
+    connection.secured(secured, transport)
 
 
 def _is_address(host: str) -> bool:

@@ -20,7 +20,7 @@ import pytest
 
 from agentkit.address import parse_address
 from agentkit.client import Client
-from agentkit.connection import Connection, connect
+from agentkit.connection import Unheard, connect
 from agentkit.errors import (
     BadRequest,
     ProtocolError,
@@ -720,14 +720,33 @@ def test_plain_text_before_the_handshake_is_no_answer():
 
     async def main(server):
         address = parse_address(server.url)
-        connection = Connection("x", awaits_tls=True)
-        loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: connection, address.host, address.port)
-        await connection.closed()
-        assert not connection.is_usable
+        transport, _ = await asyncio.get_running_loop().create_connection(Unheard, address.host, address.port)
+        while not transport.is_closing():  # noqa: ASYNC110  (the server itself stays, and nothing is told)
+            await asyncio.sleep(0)
+        server.seen_closed.set()
 
-    with byte_server(lambda connection: connection.send(plain("injected"))) as server:
-        asyncio.run(main(server))
+    def inject(connection):
+        connection.send(plain("injected"))
+        connection.server.seen_closed.wait(5)
+
+    with byte_server(inject) as server:
+        asyncio.run(asyncio.wait_for(main(server), 5))
+
+
+def test_an_answer_right_behind_the_handshake(certificate):
+    """With TLS 1.2, the end of the handshake and what the server says then come in one read."""
+
+    def answer(connection):
+        connection.send(refused(503, message="go away"))
+        connection.request()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate[0], certificate[0].with_name("key.pem"))
+    with byte_server(answer, wrap=lambda sock: context.wrap_socket(sock, server_side=True)) as server:
+        for _ in range(5):
+            with pytest.raises(ServerError, match="go away"):
+                ask(secure(server), verify=str(certificate[0]), retry=RetryPolicy.none())
 
 
 @pytest.mark.parametrize("in_the_middle", [True, False])

@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentkit import json
-from agentkit.cassettes.cleaning.secrets import find_secrets
 from agentkit.cassettes.interaction import Body, ToolResult
 from agentkit.cassettes.misses import describe_drift, describe_miss
 from agentkit.cassettes.outputs import RecordedOutputs, nested_usage
 from agentkit.cassettes.review.comparing import compare_answers, compare_outputs
-from agentkit.cassettes.saving import holds_secret
+from agentkit.cassettes.saving import holds_secret, result_holds_secret
 from agentkit.cassettes.tracks import Asked, Entry, RunTrack
 from agentkit.errors import CassetteError, CassetteMismatch
 
@@ -102,7 +101,8 @@ class Exchanges:
         result = ToolResult(call.call_id, clean(_as_text(output)), outcome, full and clean(full))
         with self._lock:
             entry.results[index] = result
-            if self._journal is not None and self.is_open and entry.is_journaled and not find_secrets(result.output):
+            is_kept = self._journal is not None and self.is_open and entry.is_journaled
+            if self._journal is not None and is_kept and not result_holds_secret(result, self.terms.cleaner.seen):
                 self._journal.append_results(entry.number, [entry.results[i] for i in sorted(entry.results)])
 
     def output_of(self, entry: Entry | None, call: FunctionCall, position: int) -> Output | None:
@@ -176,7 +176,13 @@ class Exchanges:
         if index is None:
             return None
         self.store.take_index(index)
-        drift = describe_drift(self.terms, self.store.interaction(index), asked.method, asked.uri, bytes(asked.clean))
+        drift = describe_drift(
+            self.terms,
+            self.store.interaction(index),
+            asked.method,
+            self.terms.cleaner.uri(asked.uri),
+            bytes(asked.clean),
+        )
         self.differences.append(f"turn {index + 1} drifted: {drift}")
         return index
 

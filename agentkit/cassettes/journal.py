@@ -113,6 +113,11 @@ class Journal:
         with contextlib.suppress(OSError):  # what could not be written was told when that was tried
             file.close()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it hasn't been let go of."""
+        return self._file is not None
+
     def read(self) -> Recording:
         """Return what it holds by now. Raises `CassetteError`."""
         file = cast("BinaryIO", self._file)
@@ -121,6 +126,9 @@ class Journal:
 
     def leave(self, recording: Recording) -> None:
         """Let another writer in, and leave these exchanges of those that a killed recording had left."""
+        if not recording.interactions:
+            self.close(keep=False)
+            return
         head = recording.head
         lines = [_head_line(head), *({"n": n, **_encode(made, made.parent)} for n, made in enumerate(recording))]
         try:

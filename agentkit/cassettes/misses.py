@@ -41,7 +41,8 @@ def describe_miss(terms: Terms, store: Store, asked: Asked) -> str:
         rules=terms.rules,
         remedies=_remedies(terms),
     )
-    return found.text + _unset_variables(found.text, recorded) + _without_effect(terms, asked, recorded)
+    note = f"\n  {terms.rerun.note}" if terms.rerun is not None and terms.rerun.note else ""
+    return found.text + note + _unset_variables(found.text, recorded) + _without_effect(terms, asked, recorded)
 
 
 def _without_effect(terms: Terms, asked: Asked, recorded: Sequence[Recorded]) -> str:

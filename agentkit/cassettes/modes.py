@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 Mode: TypeAlias = Literal["replay", "record", "extend", "rewrite", "compare", "off"]
 Tools: TypeAlias = Literal["recorded", "live", "verify"]
 Match: TypeAlias = Literal["canonical", "exact", "turns"]
-Sharing: TypeAlias = Literal["alone", "perhaps", "shared", "adds"]
-"""Who else uses a file. `perhaps`: tests that aren't in this run, so that a new recording which leaves something out
-waits for review. `shared`: other tests of this run, so that an extension keeps what isn't played. `adds`: and they have
-begun it in this run."""
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 ENVIRONMENT: Final = "AGENTKIT_CASSETTES"
 IN_CI: Final = "AGENTKIT_CASSETTES_IN_CI"

@@ -17,7 +17,7 @@ from agentkit.cassettes.files import read, read_text, write_text
 from agentkit.cassettes.format import document, form
 from agentkit.cassettes.format.ids import normalise
 from agentkit.cassettes.interaction import Body, Head, Interaction, Recording
-from agentkit.cassettes.review.splicing import added_to
+from agentkit.cassettes.review.splicing import added_to, without
 from agentkit.errors import CassetteError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agentkit.cassettes.files import CassetteFile
+    from agentkit.cassettes.interaction import ToolResult
     from agentkit.cassettes.store import Store
     from agentkit.cassettes.terms import Terms
     from agentkit.cassettes.tracks import Entry
@@ -92,7 +93,7 @@ def check_secrets(text: str, path: Path, remedy: str, seen: Collection[str] = ()
 
 def _remedy_for_secrets(terms: Terms) -> str:
     """Return what to do about a secret: code can save what is in memory; what a command made ends with it."""
-    if not terms.rerun:
+    if terms.rerun is None:
         return (
             "Nothing is lost: the recording is in memory. Have it replaced: cassette.save(scrub=[...]), and give "
             "scrub=[...] from now on."
@@ -117,13 +118,15 @@ def secrets_of(text: str) -> list[Finding]:
 
 def _find_seen(text: str, seen: Collection[str]) -> Iterator[Finding]:
     """Find values that were hidden where their key says what they are, and stand elsewhere without one."""
-    data = text.encode(errors="surrogatepass")
-    for value in seen:
-        for written in escaped_forms(value):
-            if (place := data.find(written)) >= 0:
-                line = data.count(b"\n", 0, place) + 1
-                yield Finding("the value of a key that is named like a secret", f"line {line}")
-                break
+    if not seen:
+        return
+    said = list(_texts(document.read(text)))
+    for value in tuple(seen):
+        written = [form.decode(errors="surrogatepass") for form in escaped_forms(value)]
+        if found := next((each for each in said if any(one in each for one in written)), None):
+            begun = text.find(found[:12].split("\n")[0])
+            where = f"line {text.count(chr(10), 0, begun) + 1}" if begun >= 0 else "a text"
+            yield Finding("the value of a key that is named like a secret", where)
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -146,14 +149,28 @@ def holds_secret(interaction: Interaction, asked: bytes, seen: Collection[str]) 
     `asked` is what is written of its request: all of it, or what it adds to one that was written before; `seen` are
     values that are secret by the name of their key.
     """
-    pieces = [
-        asked,
-        interaction.answer,
-        *spelled_texts(interaction.answer),
-        *(result.output.encode(errors="surrogatepass") for result in interaction.tool_results),
-    ]
-    forms = [form for value in seen for form in escaped_forms(value)]
-    return any(find_secrets(piece) or any_in(forms, piece) or _find_inside(piece) for piece in pieces)
+    pieces = [asked, interaction.answer, *spelled_texts(interaction.answer)]
+    return any(is_secret(piece, seen) for piece in pieces) or any(
+        result_holds_secret(result, seen) for result in interaction.tool_results
+    )
+
+
+def result_holds_secret(result: ToolResult, seen: Collection[str]) -> bool:
+    """Tell whether what a call gave may not be written down, cut or uncut."""
+    texts = (result.output, result.full or "")
+    return any(is_secret(text.encode(errors="surrogatepass"), seen) for text in texts)
+
+
+def is_secret(piece: bytes, seen: Collection[str]) -> bool:
+    """Tell whether a piece of an exchange holds a secret, or one of these values."""
+    forms = [form for value in tuple(seen) for form in escaped_forms(value)]
+    return bool(find_secrets(piece)) or any_in(forms, piece) or _find_inside(piece)
+
+
+def without_secrets(recording: Recording, seen: Collection[str]) -> Recording:
+    """Return what of a recording may be written down."""
+    turns = {turn for turn, made in enumerate(recording, 1) if holds_secret(made, bytes(made.body), seen)}
+    return without(recording, turns) if turns else recording
 
 
 def _find_inside(piece: bytes) -> bool:

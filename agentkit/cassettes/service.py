@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from agentkit import json
 from agentkit.cassettes.cleaning.cleaner import Cleaner
+from agentkit.cassettes.cleaning.secrets import mask_secrets
 from agentkit.cassettes.matching.closest import Recorded
 from agentkit.cassettes.matching.mismatch import report
 from agentkit.cassettes.matching.rules import Rules
@@ -157,9 +158,11 @@ class RecordedService:
 
     def _report(self, method: str, path: str, body: bytes) -> str:
         """Say how a request differs from the closest recorded one."""
-        recorded = [Recorded(turn, i.method, i.uri, i.body) for turn, i in enumerate(self._recording, 1)]
+        recorded = [
+            Recorded(turn, i.method, i.uri, self._cleaner.recorded(i.body)) for turn, i in enumerate(self._recording, 1)
+        ]
         uri = next(self._candidates(path))
-        clean = self._cleaner.body(body)
+        clean = mask_secrets(self._cleaner.body(body))
         return report(
             method,
             uri,

@@ -20,17 +20,16 @@ from agentkit.cassettes.journal import Journal
 from agentkit.cassettes.matching.rules import Rules
 from agentkit.cassettes.misses import describe_unused
 from agentkit.cassettes.modes import Match, Tools
-from agentkit.cassettes.review.splicing import without
 from agentkit.cassettes.review.usage import Played
 from agentkit.cassettes.saving import (
     assembled,
-    holds_secret,
     read_if_there,
     read_what_can_be,
     today,
+    without_secrets,
     write_result,
 )
-from agentkit.cassettes.shelves import Opened, RecordingShelf, added, open_shelf, tell_left
+from agentkit.cassettes.shelves import Opened, RecordingShelf, leaves_out, open_shelf, tell_left
 from agentkit.cassettes.sources import RecordedSources
 from agentkit.cassettes.store import Store
 from agentkit.cassettes.terms import Terms
@@ -46,7 +45,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from agentkit.cassettes.cleaning.scrubbing import ScrubRule
-    from agentkit.cassettes.modes import Mode, Sharing
+    from agentkit.cassettes.modes import Mode
+    from agentkit.cassettes.terms import Rerun
     from agentkit.errors import CassetteMismatch
     from agentkit.json import JSON
     from agentkit.tape import Lane
@@ -75,15 +75,15 @@ class Cassette:
         speed: float = 0,
         patch: bool = False,
         timings: bool = False,
-        rerun: str = "",
-        sharing: Sharing = "alone",
+        rerun: Rerun | None = None,
+        has_others: bool = False,
         places: dict[str, str] | None = None,
     ) -> None:
         """Describe a cassette; nothing is read before the block is entered. See `agentkit.cassette`.
 
-        `rerun` is the command that runs this again, with `{mode}` in place of the mode, for the advice in messages;
-        `sharing` says whether others record to this file; `places` are further folders to write as placeholders, such
-        as `{"<tmp_path>": ...}`.
+        `rerun` says how a command runs this again; `has_others`: other tests may play the file, so that a new recording
+        which leaves something out waits for review; `places` are further folders to write as placeholders, such as
+        `{"<tmp_path>": ...}`.
         """
         self.path = _checked_path(path)
         self.was_changed = False
@@ -102,7 +102,7 @@ class Cassette:
             rerun=rerun,
         )
         self._patch = _checked_flag("patch", patch)
-        self._sharing = sharing
+        self._has_others = has_others
         self._file = CassetteFile(self.path)
         self._lock = threading.Lock()
         self._is_open = False
@@ -135,8 +135,6 @@ class Cassette:
         if self._is_open:
             raise UsageError(f"{self.path} is open already. Make a cassette for each block.")
         mode = modes.effective_mode(self._given_mode, os.environ)
-        if self._sharing == "adds" and mode in ("record", "rewrite"):
-            mode = "extend"
         is_recording = mode in ("extend", "rewrite") or (mode == "record" and not self.path.exists())
         self._terms = replace(self._terms, mode=mode, goes_live=is_recording or mode == "compare")
         self._journal, self._ordinals, self.was_changed, self._written = None, {}, False, None
@@ -217,57 +215,55 @@ class Cassette:
                     entry.interaction = cleaner.scrubbed(entry.interaction)
                 entry.results = {index: cleaner.scrubbed_result(result) for index, result in entry.results.items()}
         self._conclude(failed=False)
-        with contextlib.suppress(CassetteError):  # somebody else is recording by now
-            Journal(self._file).close(keep=False)  # what the refused save had left
+        if not self._opened.left(self._exchanges.store).interactions:
+            with contextlib.suppress(CassetteError):  # somebody else is recording by now
+                Journal(self._file).close(keep=False)  # what the refused save had left
 
     def _conclude(self, *, failed: bool) -> None:
         """Write the result where it belongs, and let go of the journal once it is safe."""
         __tracebackhide__ = True
         is_safe = False
         try:
-            self._write(failed=failed)
-            is_safe = True
+            is_safe = self._write(failed=failed)
         finally:
-            if self._journal is not None and is_safe and (left := self._opened.left(self._exchanges.store)):
-                tell_left(self._file, left)
-                self._journal.leave(left)
-            elif self._journal is not None and not is_safe and self._terms.cleaner.seen:
-                self._journal.leave(self._without_secrets(self._journal))
-            elif self._journal is not None:
-                self._journal.close(keep=not is_safe)
+            if self._journal is not None and self._journal.is_held:
+                self._let_go(self._journal, is_safe=is_safe)
 
-    def _without_secrets(self, journal: Journal) -> Recording:
-        """Return what a journal may hold, now that it is known which values are secret."""
-        kept = journal.read()
-        seen = self._terms.cleaner.seen
-        return without(kept, {turn for turn, made in enumerate(kept, 1) if holds_secret(made, bytes(made.body), seen)})
+    def _let_go(self, journal: Journal, *, is_safe: bool) -> None:
+        """Leave in the journal what isn't safe elsewhere, and may be on the disk."""
+        left = self._opened.left(self._exchanges.store)
+        if not is_safe:
+            kept = journal.read()
+            clean = without_secrets(kept, self._terms.cleaner.seen)
+            journal.close(keep=True) if len(clean) == len(kept) else journal.leave(clean)
+        elif left.interactions:
+            tell_left(self._file, left)
+            journal.leave(left)
+        else:
+            journal.close(keep=False)
 
-    def _write(self, *, failed: bool) -> None:
+    def _write(self, *, failed: bool) -> bool:
+        """Write the result; tell whether all that was recorded, or recovered, is safe now."""
         __tracebackhide__ = True
         exchanges = self._exchanges
         live = [entry for entry in exchanges.entries if entry.index is None and entry.interaction is not None]
         has_answer = any(entry.interaction is not None and entry.interaction.status is not None for entry in live)
         if not exchanges.entries or (failed and not has_answer):
-            return
+            return not (exchanges.entries and self._opened.recovered.interactions)
         before = read_if_there(self.path) if self.mode != "rewrite" else read_what_can_be(self.path)
         head = exchanges.sources.head
         recorded = today() if live or before is None else head.recorded
         result = assembled(exchanges.entries, exchanges.store, replace(head, recorded=recorded))
-        turns = tuple(range(1, len(result) + 1))
-        shares = self._sharing in ("shared", "adds")
-        if self.mode == "extend" and shares and before is not None:
-            result, turns = added(read_if_there(self._file.pending) or before, result, self._terms)
         propose = failed or self._is_reviewed(result, before)
         self.was_changed = write_result(self._file, result, before, self._terms, propose=propose, is_new=bool(live))
-        self._written = Played(turns, len(result))
+        self._written = Played(tuple(range(1, len(result) + 1)), len(result))
+        return True
 
     def _is_reviewed(self, result: Recording, before: Recording | None) -> bool:
         """Tell whether a result waits for review, instead of taking the place of what was there."""
-        if before is None or self._sharing == "adds":
-            return False
-        if self.mode == "rewrite" and self._sharing == "perhaps":
-            return len(added(result, before, self._terms)[0]) > len(result)
-        return self.mode == "extend"
+        if before is None or self.mode != "rewrite":
+            return before is not None and self.mode == "extend"
+        return self._has_others and leaves_out(result, before, self._terms)
 
     # --- what users look at ---------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from agentkit.cassettes.files import read
 from agentkit.cassettes.format import compiled, form
-from agentkit.cassettes.format.ids import normalise
 from agentkit.cassettes.interaction import Head, Interaction, Recording
 from agentkit.cassettes.journal import Journal
 from agentkit.cassettes.review.splicing import without
@@ -157,11 +156,10 @@ def keys_of(recording: Recording, rules: Rules, cleaner: Cleaner) -> list[str]:
     return [state.key for state in states]
 
 
-def added(base: Recording, more: Recording, terms: Terms) -> tuple[Recording, tuple[int, ...]]:
-    """Return a recording with what another one has besides, and the turns, from 1, where that one's are in it."""
-    shelf, places = _merged([base, more], terms.rules, terms.cleaner)
-    whole = Recording(more.head, shelf.recording.interactions)
-    return normalise(without(whole, ())), tuple(sorted(place + 1 for place in places))
+def leaves_out(recording: Recording, before: Recording, terms: Terms) -> bool:
+    """Tell whether a recording lacks requests that an earlier one has."""
+    now, then = (Counter(keys_of(each, terms.rules, terms.cleaner)) for each in (recording, before))
+    return bool(then - now)
 
 
 def _merged(recordings: Iterable[Recording], rules: Rules, cleaner: Cleaner) -> tuple[RecordingShelf, Collection[int]]:

@@ -6,11 +6,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from agentkit.cassettes.cleaning.cleaner import Cleaner
     from agentkit.cassettes.matching.rules import Rules
     from agentkit.cassettes.modes import Match, Mode, Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """How a command runs the same again, for the advice in messages."""
+
+    command: Callable[[Mode], str]
+    """Returns the command for a mode."""
+    scrubbing: str
+    """How it takes a pattern for what is to be replaced, and a field that doesn't count."""
+    note: str = ""
+    """What else to say of a request that isn't recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +40,14 @@ class Terms:
     timings: bool
     rules: Rules
     cleaner: Cleaner
-    rerun: str
-    """The command that runs this again, with `{mode}` in place of the mode; empty where it is plain code."""
+    rerun: Rerun | None
+    """How a command runs this again; None where it is plain code."""
 
     def command(self, mode: Mode) -> str:
         """Return how to run this again in a mode."""
-        return self.rerun.replace("{mode}", mode) if self.rerun else f'cassette("{self.path}", mode="{mode}")'
+        return f'cassette("{self.path}", mode="{mode}")' if self.rerun is None else self.rerun.command(mode)
 
     @property
     def scrubbing(self) -> str:
         """How this takes a pattern for what is to be replaced, and a field that doesn't count."""
-        if self.rerun.startswith("pytest"):
-            return "@pytest.mark.cassette(scrub=[...]) or ignore=[...]"
-        return "--scrub PATTERN or --ignore PATH" if self.rerun else "cassette(scrub=[...]) or ignore=[...]"
+        return "cassette(scrub=[...]) or ignore=[...]" if self.rerun is None else self.rerun.scrubbing

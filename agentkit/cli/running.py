@@ -121,12 +121,15 @@ class Conversation:
         if path is None or self._options.from_turn is not None:
             return self._run_live()
         from agentkit.cassettes.session import Cassette
+        from agentkit.cassettes.terms import Rerun
 
         self._tape = Cassette(
             path,
             ignore=[*self._options.ignore, "stream"],  # a run in a terminal streams, whatever was recorded
             scrub=self._options.scrub,
-            rerun=f"AGENTKIT_CASSETTES={{mode}} {_command(self._options)}",
+            rerun=Rerun(
+                lambda mode: f"AGENTKIT_CASSETTES={mode} {_command(self._options)}", "--scrub PATTERN or --ignore PATH"
+            ),
         )
         with self._tape:
             return self._run_live()
@@ -263,7 +266,10 @@ def _command(options: RunOptions) -> str:
         ("--max-turns", options.max_turns),
     ]
     given = [str(word) for name, value in named if value is not None for word in (name, value)]
-    return shlex.join(["agentkit", "run", options.target, *filter(None, [options.prompt]), *given])
+    asked = [options.target, *filter(None, [options.prompt])]
+    if (options.prompt or "").startswith("-") and options.prompt != "-":
+        return shlex.join(["agentkit", "run", *given, "--", *asked])
+    return shlex.join(["agentkit", "run", *asked, *given])
 
 
 def asked_anew(past: Past, prompt: str | None, *, rerun_tools: bool) -> tuple[Transcript, str | list[Item] | None]:

@@ -409,43 +409,42 @@ def test_two():
     ask()
 """)
     assert record_and_replay(project, tests=2, requests=4) == ["both.yaml"]
-    accepted = project.text("both.yaml")
-    result, server = project.run_live("--cassettes=rewrite")
-    result.assert_outcomes(passed=2)
-    assert len(server.requests) == 4
-    assert project.text("both.yaml") == accepted
+    result, _ = project.run_live("--cassettes=rewrite")
+    result.assert_outcomes(passed=1, errors=1)
+    shown = lines_of(result)
+    assert "both.yaml was recorded by test_chat.py::test_one in this run. One test records a file, and others" in shown
+    assert "To record this one after all: pytest test_chat.py::test_two --cassettes=rewrite" in shown
 
 
-def test_tests_that_share_a_file_record_it_together(project: Project) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_second_test_records_nothing_over_the_first(project: Project, fails: bool) -> None:
+    project.write(f"""
+@pytest.mark.cassette("both.yaml")
+def test_one():
+    ask()
+    assert not {fails}
+
+@pytest.mark.cassette("both.yaml")
+def test_two():
+    ask("Rome")
+""")
+    result, server = project.run_live("--cassettes=record")
+    assert len(server.requests) == 2
+    assert "give this one a file of its own" in lines_of(result)
+    assert project.files() == ["both.yaml.new" if fails else "both.yaml"]
+
+
+def test_workers_of_xdist_refuse_to_record_a_file_of_several_tests(project: Project) -> None:
     project.write("""
 @pytest.mark.cassette("both.yaml")
-@pytest.mark.parametrize("city", ["Oslo", "Rome", "Turin"])
+@pytest.mark.parametrize("city", ["Oslo", "Rome"])
 def test_coat(city):
     ask(city)
 """)
-    assert record_and_replay(project, tests=3, requests=6) == ["both.yaml"]
-    accepted = project.text("both.yaml")
-    result, server = project.run_live("--cassettes=rewrite")
-    result.assert_outcomes(passed=3)
-    assert len(server.requests) == 6
-    assert project.text("both.yaml") == accepted
-    assert "both.yaml" not in lines_of(project.run())
-    # what they ask otherwise joins what was recorded
-    project.write("""
-@pytest.mark.cassette("both.yaml")
-@pytest.mark.parametrize("city", ["Oslo", "Bergen", "Turku"])
-def test_coat(city):
-    ask(city)
-""")
-    assert "→ pytest test_chat.py --cassettes=extend" in lines_of(project.run())
-    result, server = project.run_live("--cassettes=extend")
-    result.assert_outcomes(passed=3)
-    assert len(server.requests) == 4
-    assert project.text("both.yaml") == accepted
-    (project.pytester.path / "cassettes/both.yaml.new").replace(project.pytester.path / "cassettes/both.yaml")
-    result = project.run()
-    result.assert_outcomes(passed=3)
-    assert "both.yaml: turns 3, 4, 5 and 6 of 10 were not played by any test" in lines_of(result)
+    with project.server() as server:
+        result = project.pytester.runpytest_subprocess("-p", "no:cacheprovider", "--cassettes=record", "-n", "2")
+    assert server.requests == []
+    assert "both.yaml is a file of several tests. Record it without xdist: pytest" in lines_of(result)
 
 
 @pytest.mark.parametrize("chosen", [("test_chat.py::test_one",), ("-k", "one")])
@@ -462,8 +461,8 @@ def test_one():
 def test_two():
     ask("Rome")
 """
-    project.write(both.replace("CITY", "Oslo"))
-    assert record_and_replay(project, tests=2, requests=4) == ["both.yaml"]
+    project.write(both.replace("CITY", "Oslo").replace("Rome", "Oslo"))
+    assert record_and_replay(project, tests=2, requests=2) == ["both.yaml"]
     accepted = project.text("both.yaml")
     left_out = {"deselected": 1} if "-k" in chosen else {}
     project.run(*chosen).assert_outcomes(passed=1, **left_out)

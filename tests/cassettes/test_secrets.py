@@ -372,8 +372,8 @@ BESIDE = [
         '"{\\"name\\": \\"password\\", \\"value\\": \\"<secret>\\"}"',
     ),
     ('[["Authorization","Token 1"],["Accept","a"]]', '[["Authorization","<secret>"],["Accept","a"]]'),
-    ('{"password":12345678,"count":12345678}', '{"password":"<secret>","count":12345678}'),
-    ('"{\\"db_pwd\\":1234}"', '"{\\"db_pwd\\":\\"<secret>\\"}"'),
+    ('{"password":12345678,"count":12345678}', '{"password":10000000,"count":12345678}'),
+    ('"{\\"db_pwd\\":1234}"', '"{\\"db_pwd\\":1000}"'),
 ]
 NOT_BESIDE = [
     '{"required":["password","username"]}',

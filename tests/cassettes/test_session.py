@@ -911,6 +911,30 @@ def test_what_waits_stays_where_an_extension_is_the_same_as_before(path, assista
     assert waiting.read_bytes() == proposed
 
 
+def test_what_a_killed_recording_left_survives_a_run_that_fails(path, assistant, serve):
+    server, part = serve(), path.with_name("weather.yaml.part")
+    killed(server, path)
+    with contextlib.suppress(ZeroDivisionError), agentkit.cassette(path, "record"):
+        assistant.agent.run_sync("one", client=client_of(server))
+        _ = 1 / 0
+    assert len(read(part)) == 4
+
+
+def test_a_number_that_is_hidden_is_still_one_when_it_is_played(path, serve):
+    @tool
+    def open_safe(password: int) -> str:
+        """Open the safe."""
+        return "open"
+
+    agent = Agent(model="m", tools=[open_safe])
+    replies = iter([call("open_safe", {"password": 483920}), "It is open."])
+    with agentkit.cassette(path, "record"):
+        agent.run_sync("Open it.", client=client_of(serve(lambda _: next(replies))))
+    assert "483920" not in path.read_text()
+    with agentkit.cassette(path):
+        assert agent.run_sync("Open it.").output == "It is open."
+
+
 def test_a_failure_that_ended_a_recording_is_not_played_by_the_next_one(path, assistant, serve):
     """A wrong key, say. One that was tried again is part of what was recorded."""
     with contextlib.suppress(AuthenticationError), agentkit.cassette(path, "record"):
@@ -949,7 +973,7 @@ def test_a_torn_journal_gives_all_but_its_last_line(path, assistant, serve):
 
 def test_what_is_secret_by_its_key_may_not_stand_elsewhere(path, serve):
     """A tool gives a password, and the model repeats it; and it had said it before."""
-    password = "hunt" + "er2hunter2"
+    password = "hunt" + "er's2hunter2"
 
     @tool
     def account() -> dict[str, str]:
@@ -1434,12 +1458,18 @@ def test_a_secret_in_a_path_is_hidden_and_found_again(path, serve, monkeypatch):
 
 
 def test_a_prompt_that_holds_the_clients_key_is_played(path, assistant, serve):
-    client = client_of(serve())
+    key = "key-of-the-test-4711"
+    client = Client(serve().base_url, key, trust_env=False)
     for mode in ("record", "replay"):
         with agentkit.cassette(path, mode):
-            key = client._api_key
             assistant.agent.run_sync(f"Is {key} a good key?", client=client)
     assert key not in path.read_text()
+
+
+def test_a_stand_in_for_the_key_changes_no_prompt(path, assistant, serve):
+    record(path, assistant, serve(), "Is there anything else?")
+    with agentkit.cassette(path):
+        assistant.agent.run_sync("Is there anything else?", client=Client("http://127.0.0.1:9/v1", "anything"))
 
 
 def test_patch_plays_a_tools_own_requests_beside_the_models(path, assistant, serve):

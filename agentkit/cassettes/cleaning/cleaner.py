@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from agentkit.cassettes.cleaning.edits import apply_edits
+from agentkit.cassettes.cleaning.edits import apply_edits, edit_chunks
 from agentkit.cassettes.cleaning.hiding import (
     HideNamed,
     clean_uri,
@@ -62,7 +62,7 @@ class Cleaner:
         return self._named.seen
 
     def _make_scrubber(self) -> Scrubber:
-        hide = (hide_values(self._secrets), self._named, hide_pairs, hide_form)
+        hide = (hide_values(self._secrets), self._named, hide_pairs)
         return Scrubber(self._rules, self._surroundings, hide=hide)
 
     def hide(self, keys: Iterable[str]) -> bool:
@@ -78,14 +78,15 @@ class Cleaner:
 
     def body(self, raw: bytes) -> bytes:
         """Return what a cassette holds of a request's bytes, or of what one adds to another."""
-        return self._scrubber.scrub(raw)
+        return self._scrubber.scrub(apply_edits(raw, hide_form(raw)))
 
     def recorded_body(self, recorded: bytes) -> bytes:
         """Return a recorded request's bytes under the user's rules of today; the others were applied when recording.
 
         But for what other tools recorded: there, something else may stand for a secret.
         """
-        recorded = apply_edits(recorded, HideNamed()(recorded))
+        for find in (HideNamed(), hide_pairs, hide_form):
+            recorded = apply_edits(recorded, find(recorded))
         return recorded if self._user is None else self._user.scrub(recorded)
 
     def recorded(self, recorded: Body) -> Body:
@@ -112,7 +113,7 @@ class Cleaner:
 
     def answer(self, chunks: Sequence[bytes], at_ms: Sequence[int]) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
         """Return what a cassette holds of an answer's chunks, and their times; one that is left empty is dropped."""
-        clean = self._scrubber.scrub_chunks(tuple(chunks))
+        clean = self._scrubber.scrub_chunks(edit_chunks(tuple(chunks), [hide_form]))
         times = at_ms if len(at_ms) == len(clean) else [0] * len(clean)
         kept = [(chunk, time) for chunk, time in zip(clean, times, strict=True) if chunk]
         return tuple(chunk for chunk, _ in kept), tuple(time for _, time in kept) if at_ms else ()

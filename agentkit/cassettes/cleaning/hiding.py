@@ -51,17 +51,17 @@ _NAMED = re.compile(
 )
 _MIXED = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S+$")
 _NAMED_HERE = re.compile(rb"(?i)authorization|cookie|key|pass|pwd?|pin|secret|credential|token")
-_REST = rb"""(?P<value>(?:(?!(?P=quote))[^\n]){1,4000})(?P=quote)"""
+_REST = rb"""(?P<value>[^"\\\n]{1,4000})(?P=quote)"""
 _NUMBER = re.compile(
-    rb"""(?P<quote>\\*")(?P<name>[A-Za-z_\-]*(?i:passw(?:or)?d|pwd|pw|secret|passphrase))(?P=quote)\s*:\s*"""
+    rb"""(?<!\\)(?P<quote>\\*")(?P<name>[A-Za-z_\-]*(?i:passw(?:or)?d|pwd|pw|secret|passphrase))(?P=quote)\s*:\s*"""
     rb"""(?P<value>\d{4,})(?=\s*[,}\]])"""
 )
 _FIELD = re.compile(
-    rb"""(?P<quote>\\*")(?:name|key)(?P=quote)\s*:\s*(?P=quote)(?P<name>[A-Za-z_\-]{2,64})(?P=quote)\s*,\s*"""
+    rb"""(?<!\\)(?P<quote>\\*")(?:name|key)(?P=quote)\s*:\s*(?P=quote)(?P<name>[A-Za-z_\-]{2,64})(?P=quote)\s*,\s*"""
     rb"""(?P=quote)value(?P=quote)\s*:\s*(?P=quote)""" + _REST
 )
 _HEADER = re.compile(
-    rb"""\[\s*(?P<quote>\\*")(?P<name>(?i:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key))(?P=quote)\s*,\s*"""
+    rb"""\[\s*(?<!\\)(?P<quote>\\*")(?P<name>(?i:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key))(?P=quote)\s*,\s*"""
     rb"""(?P=quote)""" + _REST + rb"""\s*\]"""
 )
 _FORM = re.compile(rb"[\w.\-~%+*\[\]]+=[^&=\s\"{}]*(?:&[\w.\-~%+*\[\]]+=[^&=\s\"{}]*)*\s*")
@@ -131,14 +131,17 @@ class HideNamed:
 
 
 def hide_pairs(data: bytes) -> list[Edit]:
-    """Find secrets beside their names: `{"name": "Cookie", "value": ...}`, `["Authorization", ...]`, and numbers."""
+    """Find secrets beside their names: `{"name": "Cookie", "value": ...}`, `["Authorization", ...]`, and numbers.
+
+    A number stays one, of as many digits: a tool that takes it is called with it when it is played.
+    """
     found: list[Edit] = []
     for pattern in (_NUMBER, _FIELD, _HEADER):
         for match in pattern.finditer(data) if _NAMED_HERE.search(data) else ():
             name, value = match["name"].decode(), match["value"]
-            if is_secret_name(name) and value not in (b"", HIDDEN.encode()):
-                quote = match["quote"] if pattern is _NUMBER else b""
-                found.append((*match.span("value"), quote + HIDDEN.encode() + quote))
+            hidden = b"1".ljust(len(value), b"0") if pattern is _NUMBER else HIDDEN.encode()
+            if is_secret_name(name) and value not in (b"", hidden):
+                found.append((*match.span("value"), hidden))
     return sorted(found)
 
 

@@ -18,7 +18,7 @@ _AROUND = 28
 """Characters shown before and after a change."""
 _LONGEST = 100
 """Characters shown of one side of a change."""
-_MOSTTOKENS = 600
+_MOST_TOKENS = 600
 """Above this, what lies between the first and the last change is shown as one: comparing takes minutes otherwise."""
 _MOST_CHANGES = 4
 _LONGEST_KNOWN = 200
@@ -87,7 +87,7 @@ def _changes(a: list[str], b: list[str]) -> list[Change]:
     backward = zip(reversed(a), reversed(b), strict=False)
     end = min(next((i for i, (x, y) in enumerate(backward) if x != y), most), most)
     left, right = a[same : len(a) - end], b[same : len(b) - end]
-    if len(left) + len(right) > _MOSTTOKENS:
+    if len(left) + len(right) > _MOST_TOKENS:
         return [(same, len(a) - end, same, len(b) - end)]
     matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
     found = [(same + i, same + j, same + k, same + m) for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+from collections import Counter
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,13 +40,14 @@ from agentkit.cassettes.suite.outcomes import (
     used_turns,
 )
 from agentkit.cassettes.suite.unrecorded import Unrecorded
+from agentkit.cassettes.terms import Rerun
 from agentkit.errors import CassetteError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from agentkit.cassettes.modes import Mode, Sharing
+    from agentkit.cassettes.modes import Mode
     from agentkit.cassettes.review.usage import Session
     from agentkit.cassettes.session import Cassette
 
@@ -65,6 +67,9 @@ _WAYS_OUT = "\n".join(
         ),
     ]
 )
+
+_ONE_RECORDS = "One test records a file, and others may play what is in it: give this one a file of its own."
+_OF_FIXTURES = Rerun(lambda mode: f"pytest --cassettes={mode}", "cassette_named(..., scrub=[...]) or ignore=[...]")
 
 
 @dataclass(slots=True)
@@ -98,8 +103,10 @@ class Suite:
         """By test."""
         self._named: set[Path] = set()
         """Those that markers name: other tests may name them, too."""
-        self._written: dict[Path, set[str]] = {}
-        """Which tests have recorded an accepted file."""
+        self._written: dict[Path, str] = {}
+        """Which test has recorded a file, accepted or to be reviewed."""
+        self._users: Counter[Path] = Counter()
+        """How many tests of this run use a file."""
         self._is_partial = False
         self._is_worker = hasattr(config, "workeroutput")
         self._apply_options()
@@ -149,6 +156,7 @@ class Suite:
         check_markers(item)
         options = options_of(item, {})
         path = self._paths[item.nodeid] = self._path_of(item, options)
+        self._users[path] += 1
         if "path" in options:
             self._named.add(path)
 
@@ -169,7 +177,7 @@ class Suite:
         item = cast("pytest.Item", request.node)
         options = options_of(item, settings)
         path = self._path_of(item, options)
-        opened = self._make(path, options, test=item.nodeid, pytest=self._command(item, path), places=_places(request))
+        opened = self._make(path, options, test=item.nodeid, rerun=self._rerun(item), places=_places(request))
         recovered = _count_left(path)
         running = self._running = Running(item, opened, opened)
         with ExitStack() as stack:
@@ -195,23 +203,26 @@ class Suite:
             running.opened.check_played()
 
     def _make(
-        self, path: Path, options: Mapping[str, object], *, test: str, pytest: str, places: Mapping[str, str]
+        self, path: Path, options: Mapping[str, object], *, test: str, rerun: Rerun, places: Mapping[str, str]
     ) -> Cassette:
         from agentkit.cassettes.session import Cassette
 
         given = {key: value for key, value in options.items() if key != "path"}
-        rerun, sharing = f"{pytest} --cassettes={{mode}}", self._sharing_of(path, test)
-        return Cassette(self._shown(path), rerun=rerun, sharing=sharing, places=dict(places), **given)  # type: ignore[arg-type]
-
-    def _sharing_of(self, path: Path, test: str) -> Sharing:
-        if self._written.get(path, set()) - {test}:
-            return "adds"
-        if self._is_shared(path):
-            return "shared"
-        return "alone" if self._is_alone(path) else "perhaps"
+        mode = modes.effective_mode(cast("Mode | None", options.get("mode")), os.environ)
+        if (before := self._written.get(path, test)) != test:
+            said = f"{self._shown(path)} was recorded by {before} in this run. {_ONE_RECORDS}"
+            if mode in ("extend", "rewrite") or (mode == "record" and not path.exists()):
+                raise CassetteError(f"{said} To record this one after all: {rerun.command(mode)}")
+            rerun = replace(rerun, note=said)
+        elif self._is_worker and self._is_shared(path) and mode in ("record", "extend", "rewrite"):
+            raise CassetteError(
+                f"{self._shown(path)} is a file of several tests. Record it without xdist: {rerun.command(mode)} -n 0"
+            )
+        has_others = not self._is_alone(path)
+        return Cassette(self._shown(path), rerun=rerun, has_others=has_others, places=dict(places), **given)  # type: ignore[arg-type]
 
     def _is_shared(self, path: Path) -> bool:
-        return list(self._paths.values()).count(path) > 1
+        return self._users[path] > 1
 
     def _is_alone(self, path: Path) -> bool:
         """Tell whether no other test plays a file, as far as this run can tell."""
@@ -237,16 +248,14 @@ class Suite:
         except ValueError:
             return path
 
-    def _command(self, item: pytest.Item, path: Path) -> str:
-        """Return the command that runs a test, and the others that share its file: they record it together."""
-        here = self._config.invocation_params.dir
-        if self._is_shared(path):
-            users = [test.partition("::")[0] for test, used in self._paths.items() if used == path]
-            named = [os.path.relpath(self._config.rootpath / module, here) for module in dict.fromkeys(users)]
-        else:
-            _, colons, rest = item.nodeid.partition("::")
-            named = [os.path.relpath(item.path, here) + colons + rest]
-        return shlex.join(["pytest", *named])
+    def _rerun(self, item: pytest.Item) -> Rerun:
+        """Return how a test is run again."""
+        module = os.path.relpath(item.path, self._config.invocation_params.dir)
+        _, colons, rest = item.nodeid.partition("::")
+        test = shlex.quote(module + colons + rest)
+        return Rerun(
+            lambda mode: f"pytest {test} --cassettes={mode}", "@pytest.mark.cassette(scrub=[...]) or ignore=[...]"
+        )
 
     # --- while a test runs --------------------------------------------------------------------------------------
 
@@ -276,7 +285,7 @@ class Suite:
         if isinstance(in_force, Unrecorded) and in_force.was_asked:
             raise in_force.error
         running.opened.raise_swallowed(None)
-        if self._is_alone(Path.cwd() / running.opened.path) and not has_teardown(running.item):
+        if self._is_alone(self._paths[running.item.nodeid]) and not has_teardown(running.item):
             running.opened.check_played()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -336,7 +345,7 @@ class Suite:
             given = settings_of(self._config, settings)
             given.update(checked(options, f"cassette_named({name!r}): "))
             path = self._folder / cast("str", given.get("path") or f"{name}.yaml")
-            opened = self._make(path, given, test=name, pytest="pytest", places=_base_place(self._config))
+            opened = self._make(path, given, test=name, rerun=_OF_FIXTURES, places=_base_place(self._config))
             recovered = _count_left(path)
             opened.open()
             error: BaseException | None = None
@@ -360,9 +369,8 @@ class Suite:
     def _note(self, opened: Cassette, test: str, recovered: int, *, failed: bool) -> None:
         path = Path.cwd() / opened.path
         is_pending = CassetteFile(path).pending.is_file()
-        is_made = opened.was_changed or (opened.mode == "rewrite" and opened.recorded > 0)  # the same again, too
-        if is_made and not is_pending:
-            self._written.setdefault(path, set()).add(test)
+        if opened.was_changed or (opened.mode == "rewrite" and opened.recorded):  # the same again counts as well
+            self._written.setdefault(path, test)
         outcome = Outcome(
             path=str(opened.path),
             test=test,
@@ -373,7 +381,7 @@ class Suite:
             was_changed=opened.was_changed,
             is_pending=is_pending,
             failed=failed,
-            is_part=not self._is_shared(path) and not self._is_alone(path),
+            is_part=not self._is_alone(path),
             recovered=recovered if opened.goes_live else 0,
             differences=tuple(opened.differences),
         )
