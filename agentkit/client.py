@@ -669,16 +669,15 @@ def _check_header(what: str, value: object) -> None:
 
 
 FRAMING = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
+"""Headers that say how a request stands on its connection."""
 _HINT_IN_TESTS = " A test that plays a recording needs none: mark it with @pytest.mark.cassette."
+NO_SERVER = "http://recorded.invalid/v1"
+"""What stands in for a server where only a cassette answers, and doesn't say who did."""
 
 
 def _is_no_word(key: str) -> bool:
     """Tell a key from a stand-in such as `test` or `anything`, which may stand in any prompt."""
     return len(key) >= 12 and any(map(str.isdigit, key)) and any(map(str.isalpha, key))
-
-
-NO_SERVER = "http://recorded.invalid/v1"
-"""What stands in for a server where only a cassette answers, and doesn't say who did."""
 
 
 def _recorded_server() -> tuple[str, None] | None:

@@ -89,6 +89,6 @@ def _remedies(terms: Terms) -> list[tuple[str, str]]:
     )
     return [
         ("the change is wanted", wanted),
-        ("it differs on each run", f"{terms.scrubbing}; tools: ctx.now(), ctx.random, ctx.uuid()"),
+        ("it differs on each run", f"{terms.scrubbing} or {terms.ignoring}; tools: ctx.now(), ctx.random, ctx.uuid()"),
         ("it is a bug", "mend the code; the recording is unchanged"),
     ]

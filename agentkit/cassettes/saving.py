@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from agentkit import json
 from agentkit.cassettes.cleaning.literals import any_in, escaped_forms
-from agentkit.cassettes.cleaning.secrets import Finding, find_secrets, find_secrets_in
+from agentkit.cassettes.cleaning.secrets import find_secrets, find_secrets_in, find_values_in
 from agentkit.cassettes.cleaning.spelled import spelled_texts
 from agentkit.cassettes.files import read, read_text, write_text
 from agentkit.cassettes.format import document, form
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from agentkit.cassettes.cleaning.secrets import Finding
     from agentkit.cassettes.files import CassetteFile
     from agentkit.cassettes.interaction import ToolResult
     from agentkit.cassettes.store import Store
@@ -82,7 +83,7 @@ def drop_pending(file: CassetteFile) -> None:
 def check_secrets(text: str, path: Path, remedy: str, seen: Collection[str] = ()) -> None:
     """Refuse text that holds a secret, or one of `seen`. Raises `CassetteError`, which never tells the value."""
     __tracebackhide__ = True
-    findings = [*secrets_of(text), *_find_seen(text, seen)]
+    findings = [*secrets_of(text), *(find_values_in(document.read(text), seen) if seen else ())]
     if findings:
         listed = "; ".join(map(str, findings[:5]))
         more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
@@ -99,7 +100,7 @@ def _remedy_for_secrets(terms: Terms) -> str:
             "scrub=[...] from now on."
         )
     return (
-        f"Have it replaced: {terms.scrubbing.partition(' or ')[0]}, a regular expression that finds it; then "
+        f"Have it replaced: {terms.scrubbing}, a regular expression that finds it; then "
         f"{terms.command(terms.mode)}. The exchanges without it are kept, and are not asked again."
     )
 
@@ -114,19 +115,6 @@ def secrets_of(text: str) -> list[Finding]:
     if in_lines or find_secrets("\n".join(_texts(value))):
         return find_secrets_in(value) or in_lines
     return []
-
-
-def _find_seen(text: str, seen: Collection[str]) -> Iterator[Finding]:
-    """Find values that were hidden where their key says what they are, and stand elsewhere without one."""
-    if not seen:
-        return
-    said = list(_texts(document.read(text)))
-    for value in tuple(seen):
-        written = [form.decode(errors="surrogatepass") for form in escaped_forms(value)]
-        if found := next((each for each in said if any(one in each for one in written)), None):
-            begun = text.find(found[:12].split("\n")[0])
-            where = f"line {text.count(chr(10), 0, begun) + 1}" if begun >= 0 else "a text"
-            yield Finding("the value of a key that is named like a secret", where)
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _NOT_SENT = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection", "date"})
 """Headers of the connection that was, and not of the one that is."""
-FORM = ("stream", "stream_options")
+_FORM = ("stream", "stream_options")
 """What says in which form an answer is wanted."""
 _RECORD = "record it; what is served is what was recorded, and nothing else"
 
@@ -75,7 +75,7 @@ class RecordedService:
         self._lock = threading.Lock()
         self._shelves = [_Shelf(recording, self._rules, self._cleaner)]
         if reshapes:
-            in_any_form = Rules([*self._rules.ignore, *FORM], exact=self._rules.exact)
+            in_any_form = Rules([*self._rules.ignore, *_FORM], exact=self._rules.exact)
             self._shelves.append(_Shelf(recording, in_any_form, self._cleaner))
         asked = [interaction for interaction in recording if is_responses(interaction)]
         # whatever a client has before /responses: the recorded server had its own

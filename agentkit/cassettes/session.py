@@ -235,7 +235,10 @@ class Cassette:
         if not is_safe:
             kept = journal.read()
             clean = without_secrets(kept, self._terms.cleaner.seen)
-            journal.close(keep=True) if len(clean) == len(kept) else journal.leave(clean)
+            if len(clean) < len(kept):
+                journal.leave(clean)
+            else:
+                journal.close(keep=True)
         elif left.interactions:
             tell_left(self._file, left)
             journal.leave(left)
@@ -261,9 +264,10 @@ class Cassette:
 
     def _is_reviewed(self, result: Recording, before: Recording | None) -> bool:
         """Tell whether a result waits for review, instead of taking the place of what was there."""
-        if before is None or self.mode != "rewrite":
-            return before is not None and self.mode == "extend"
-        return self._has_others and leaves_out(result, before, self._terms)
+        if before is None:
+            return False
+        is_rewritten = self.mode == "rewrite" and self._has_others
+        return self.mode == "extend" or (is_rewritten and leaves_out(result, before, self._terms))
 
     # --- what users look at ---------------------------------------------------------------------------------
 

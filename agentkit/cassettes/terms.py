@@ -21,7 +21,9 @@ class Rerun:
     command: Callable[[Mode], str]
     """Returns the command for a mode."""
     scrubbing: str
-    """How it takes a pattern for what is to be replaced, and a field that doesn't count."""
+    """How it takes a pattern for what is to be replaced."""
+    ignoring: str = "ignore=[...]"
+    """How it takes a field that doesn't count."""
     note: str = ""
     """What else to say of a request that isn't recorded."""
 
@@ -49,5 +51,10 @@ class Terms:
 
     @property
     def scrubbing(self) -> str:
-        """How this takes a pattern for what is to be replaced, and a field that doesn't count."""
-        return "cassette(scrub=[...]) or ignore=[...]" if self.rerun is None else self.rerun.scrubbing
+        """How this takes a pattern for what is to be replaced."""
+        return "cassette(scrub=[...])" if self.rerun is None else self.rerun.scrubbing
+
+    @property
+    def ignoring(self) -> str:
+        """How this takes a field that doesn't count."""
+        return "ignore=[...]" if self.rerun is None else self.rerun.ignoring

@@ -128,7 +128,7 @@ class Conversation:
             ignore=[*self._options.ignore, "stream"],  # a run in a terminal streams, whatever was recorded
             scrub=self._options.scrub,
             rerun=Rerun(
-                lambda mode: f"AGENTKIT_CASSETTES={mode} {_command(self._options)}", "--scrub PATTERN or --ignore PATH"
+                lambda mode: f"AGENTKIT_CASSETTES={mode} {_command(self._options)}", "--scrub PATTERN", "--ignore PATH"
             ),
         )
         with self._tape:

@@ -78,6 +78,7 @@ class Cleaner:
 
     def body(self, raw: bytes) -> bytes:
         """Return what a cassette holds of a request's bytes, or of what one adds to another."""
+        # forms are bodies: a text such as "key=Gmajor&tempo=120" is none
         return self._scrubber.scrub(apply_edits(raw, hide_form(raw)))
 
     def recorded_body(self, recorded: bytes) -> bytes:

@@ -136,8 +136,8 @@ def hide_pairs(data: bytes) -> list[Edit]:
     A number stays one, of as many digits: a tool that takes it is called with it when it is played.
     """
     found: list[Edit] = []
-    for pattern in (_NUMBER, _FIELD, _HEADER):
-        for match in pattern.finditer(data) if _NAMED_HERE.search(data) else ():
+    for pattern in (_NUMBER, _FIELD, _HEADER) if _NAMED_HERE.search(data) else ():
+        for match in pattern.finditer(data):
             name, value = match["name"].decode(), match["value"]
             hidden = b"1".ljust(len(value), b"0") if pattern is _NUMBER else HIDDEN.encode()
             if is_secret_name(name) and value not in (b"", hidden):
@@ -147,7 +147,7 @@ def hide_pairs(data: bytes) -> list[Edit]:
 
 def hide_form(data: bytes) -> list[Edit]:
     """Find the secrets in a form, `user=ann&password=...`; where it is no form, none."""
-    if not _NAMED_HERE.search(data) or not _FORM.fullmatch(data):
+    if not _FORM.fullmatch(data):
         return []
     return [
         (*match.span(2), HIDDEN.encode())

@@ -11,10 +11,11 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentkit.cassettes.cleaning.edits import Edit, apply_edits
+from agentkit.cassettes.cleaning.literals import any_in, escaped_forms
 from agentkit.cassettes.matching.paths import Path, write_path
 
 MAX_BLOB = 256 * 1024
@@ -61,24 +62,35 @@ def find_secrets(text: str | bytes) -> list[Finding]:
 
 def find_secrets_in(value: object, path: Path = ()) -> list[Finding]:
     """Return the secrets in a JSON-like value by path; a list of strings is also read as one text, as deltas are."""
-    return list(dict.fromkeys(_walk(value, path)))
+    return list(dict.fromkeys(_walk(value, path, _named)))
 
 
-def _walk(value: object, path: Path) -> Iterator[Finding]:
+def find_values_in(value: object, values: Collection[str]) -> list[Finding]:
+    """Return where texts of a JSON-like value hold one of these, which are secret by the names of their keys."""
+    forms = [form for each in tuple(values) for form in escaped_forms(each)]
+
+    def find(text: str | bytes, path: Path) -> Iterator[Finding]:
+        if any_in(forms, text.encode(errors="surrogatepass") if isinstance(text, str) else text):
+            yield Finding("the value of a key that is named like a secret", write_path(path) or "the top")
+
+    return list(dict.fromkeys(_walk(value, (), find))) if forms else []
+
+
+def _walk(value: object, path: Path, find: Callable[[str | bytes, Path], Iterator[Finding]]) -> Iterator[Finding]:
     if isinstance(value, str | bytes):
-        yield from _named(value, path)
+        yield from find(value, path)
     elif isinstance(value, Mapping):
         for key, member in value.items():
-            yield from _named(str(key), path)
-            yield from _walk(member, (*path, str(key)))
+            yield from find(str(key), path)
+            yield from _walk(member, (*path, str(key)), find)
             if isinstance(member, str):
-                yield from _named(f'"{key}": "{member}"', (*path, str(key)))
+                yield from find(f'"{key}": "{member}"', (*path, str(key)))
     elif isinstance(value, Sequence):
         pieces = [member for member in value if isinstance(member, str)]
         if len(pieces) == len(value) > 1:
-            yield from _named("".join(pieces), path)
+            yield from find("".join(pieces), path)
         for index, member in enumerate(value):
-            yield from _walk(member, (*path, index))
+            yield from _walk(member, (*path, index), find)
 
 
 def _named(text: str | bytes, path: Path) -> Iterator[Finding]:

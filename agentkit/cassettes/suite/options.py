@@ -14,18 +14,14 @@ if TYPE_CHECKING:
 OPTIONS = frozenset({"path", "mode", "tools", "match", "scrub", "ignore", "speed", "patch", "timings"})
 
 
-def configured(config: pytest.Config) -> dict[str, object]:
-    """Return the options that the configuration of pytest gives."""
-    return {
+def settings_of(config: pytest.Config, settings: Mapping[str, object]) -> dict[str, object]:
+    """Return what holds for all cassettes. Raises `UsageError` for an option that is none."""
+    configured = {
         "timings": config.getini("cassettes_timings"),
         "ignore": tuple(config.getini("cassettes_ignore")),
         "scrub": tuple(config.getini("cassettes_scrub")),
     }
-
-
-def settings_of(config: pytest.Config, settings: Mapping[str, object]) -> dict[str, object]:
-    """Return what holds for all cassettes. Raises `UsageError` for an option that is none."""
-    return configured(config) | checked(settings, "the fixture cassette_settings: ")
+    return configured | checked(settings, "the fixture cassette_settings: ")
 
 
 def options_of(item: pytest.Item, settings: Mapping[str, object]) -> dict[str, object]:

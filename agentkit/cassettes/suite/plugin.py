@@ -69,7 +69,7 @@ _WAYS_OUT = "\n".join(
 )
 
 _ONE_RECORDS = "One test records a file, and others may play what is in it: give this one a file of its own."
-_OF_FIXTURES = Rerun(lambda mode: f"pytest --cassettes={mode}", "cassette_named(..., scrub=[...]) or ignore=[...]")
+_OF_FIXTURES = Rerun(lambda mode: f"pytest --cassettes={mode}", "cassette_named(..., scrub=[...])")
 
 
 @dataclass(slots=True)
@@ -141,9 +141,8 @@ class Suite:
                     mistakes.append(f"{item.nodeid}: @pytest.mark.cassette: {exc}")
         if mistakes:
             raise pytest.UsageError("\n".join(mistakes))
-        # two tests that name one file mean it
-        own = {test: str(path) for test, path in self._paths.items()}
-        if clash := find_clash({test: path for test, path in own.items() if list(own.values()).count(path) == 1}):
+        own = {test: str(path) for test, path in self._paths.items() if not self._is_shared(path)}  # which means it
+        if clash := find_clash(own):
             first, second = clash
             raise pytest.UsageError(
                 f"{first} and {second} would share {own[first]} on file systems that don't tell upper from lower case. "
@@ -253,9 +252,7 @@ class Suite:
         module = os.path.relpath(item.path, self._config.invocation_params.dir)
         _, colons, rest = item.nodeid.partition("::")
         test = shlex.quote(module + colons + rest)
-        return Rerun(
-            lambda mode: f"pytest {test} --cassettes={mode}", "@pytest.mark.cassette(scrub=[...]) or ignore=[...]"
-        )
+        return Rerun(lambda mode: f"pytest {test} --cassettes={mode}", "@pytest.mark.cassette(scrub=[...])")
 
     # --- while a test runs --------------------------------------------------------------------------------------
 
