@@ -114,8 +114,8 @@ def cpu_ms(work: Callable[[], object]) -> float:
     return (time.process_time() - began) * 1000
 
 
-def play_costs(folder: Path, rounds: int = 5) -> list[Figure]:
-    """CPU of a turn in replay, over the length of the conversation."""
+def play_costs(folder: Path, turns_timed: int = 200, rounds: int = 5) -> list[Figure]:
+    """CPU of a turn in replay, over the length of the conversation: of short ones, which last a moment, more rounds."""
 
     @tool
     def look(word: str) -> str:
@@ -134,7 +134,7 @@ def play_costs(folder: Path, rounds: int = 5) -> list[Figure]:
         with agentkit.cassette(path, "record"):
             agent.run_sync("go", client=ScriptedModel(loop, ids=random_ids).client())
         found: list[float] = []
-        for _ in range(rounds):
+        for _ in range(max(rounds, turns_timed // turns)):
             with agentkit.cassette(path):
                 found.append(cpu_ms(lambda agent=agent: agent.run_sync("go")) / turns)  # type: ignore[misc]
         figures.append(Figure(f"replay, ms per request, {turns} interactions", statistics.median(found), 1.0))
